@@ -1,0 +1,16 @@
+"""InCoder's language server: the protocol comes in, suggestions go out.
+
+Each module is one room on the way of a keystroke: transport, protocol, server, documents, completer, context, filters.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+
+def version() -> str:
+    """The installed distribution's version; "0+source" where the package is imported from a bare checkout."""
+    try:
+        return importlib.metadata.version("incoder-lsp")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+source"

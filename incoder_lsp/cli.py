@@ -1,0 +1,73 @@
+"""The command `incoder-lsp`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from incoder_lsp import version
+from incoder_lsp.logs import LogLevel, configure
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"incoder-lsp {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Code infilling for your editor, on this machine alone."""
+
+
+@app.command()
+def serve(
+    stdio: Annotated[bool, typer.Option("--stdio", help="Speak over stdin and stdout. This is the default.")] = False,
+    tcp: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Listen for one editor on a loopback address.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="What to write to stderr; trace writes your code, too.")
+    ] = LogLevel.warning,
+) -> None:
+    """Serve one editor. Editors start this command themselves."""
+    from incoder_lsp import transport
+    from incoder_lsp.server import Server
+
+    configure(log_level)
+    if stdio and tcp:
+        _fail(2, "--stdio and --tcp exclude each other; give one of them.")
+    if tcp is None:
+        _end(transport.serve_stdio(Server(model).protocol))
+    try:
+        host, port = transport.parse_address(tcp)
+    except ValueError as error:
+        _fail(2, f"{error}.")
+    try:
+        _end(transport.serve_tcp(Server(model).protocol, host, port))
+    except OSError as error:
+        _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
+
+
+def _fail(code: int, sentence: str) -> NoReturn:
+    typer.echo(f"incoder-lsp: {sentence}", err=True)
+    raise typer.Exit(code)
+
+
+def _end(code: int) -> NoReturn:
+    """Leave at once: a model that is loading or thinking on its thread would hold up an orderly end for seconds."""
+    sys.stderr.flush()
+    os._exit(code)

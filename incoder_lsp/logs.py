@@ -1,0 +1,41 @@
+"""What the server writes to stderr: our own lines, and never a word of the user's text.
+
+pygls logs whole messages, and an exception's message can quote what it failed on. So pygls and asyncio are silent unless
+`trace` is asked for, which says so, and of an exception only its type and its place are written.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from enum import Enum
+from pathlib import Path
+
+log = logging.getLogger("incoder_lsp")
+
+
+class LogLevel(str, Enum):
+    error = "error"
+    warning = "warning"
+    info = "info"
+    debug = "debug"
+    trace = "trace"
+
+
+def configure(level: LogLevel) -> None:
+    """Send log lines to stderr. `trace` adds every message in full, the user's code included."""
+    trace = level is LogLevel.trace
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
+    )
+    log.setLevel(logging.DEBUG if trace else level.value.upper())
+    for chatty in ("pygls", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.DEBUG if trace else logging.CRITICAL + 1)
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError at infill.py:120`: enough to find the fault, nothing of what it was about."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + place

@@ -1,0 +1,213 @@
+"""The server an editor talks to: each handler reads its params, calls one function and returns LSP types.
+
+What is advertised: inline completion always, and the popup's completion only to clients that do not announce inline
+completion, so that nobody sees a suggestion twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from incoder_lsp import version
+from incoder_lsp.completer import Completer, Fill, Question, fill
+from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.logs import describe, log
+from incoder_lsp.protocol import Protocol
+from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.worker import Worker
+
+LAST = "~"  # sorts a popup's item behind those of the language's own server
+SNIPPET_SYNTAX = re.compile(r"[\\$}]")
+
+
+class Server(LanguageServer):
+    """One editor's session: its open files, its settings, its model. `model` is the command line's directory."""
+
+    protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
+
+    def __init__(self, model: Path | None = None, worker: Worker | None = None, fill: Fill = fill):
+        super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
+        self.documents: dict[str, Document] = {}
+        self.settings = Settings()
+        self.worker = worker or Worker()
+        self.completer = Completer(self.worker, fill)
+        self._model = model
+        for method, handler, options in HANDLERS:
+            self.feature(method, options)(handler)
+
+    @property
+    def model_directory(self) -> Path | None:
+        """None is the bundled model."""
+        return self._model or (Path(self.settings.model).expanduser() if self.settings.model else None)
+
+    def take_settings(self, data: Any) -> None:
+        """Put the client's settings in force, and tell the user which ones cannot be."""
+        self.settings, problems = read_settings(data, self.settings)
+        if problems:
+            self.window_log_message(types.LogMessageParams(types.MessageType.Warning, " ".join(problems)))
+        self.completer.forget()
+
+    def question_at(
+        self, params: types.InlineCompletionParams | types.CompletionParams, invoked: bool
+    ) -> Question | None:
+        """A frozen view of what is asked; None where the file is not open."""
+        uri, position = params.text_document.uri, params.position
+        document = self.documents.get(uri)
+        if document is None:
+            return None
+        path = unquote(uri.partition(":")[2].removeprefix("//"))
+        offset = document.offset_at(position.line, position.character)
+        return Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+
+    def range_of(self, uri: str, start: int, end: int) -> types.Range:
+        """Offsets as the client counts them."""
+        document = self.documents[uri]
+        return types.Range(types.Position(*document.position_at(start)), types.Position(*document.position_at(end)))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """pygls would open a message box instead."""
+        log.error("a message could not be handled: %s", describe(error))
+
+
+def initialize(ls: Server, params: types.InitializeParams) -> None:
+    ls.take_settings(params.initialization_options)
+    text_document = params.capabilities.text_document
+    if text_document is None or text_document.inline_completion is None:
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["."]))(completion)
+
+
+async def initialized(ls: Server, _: types.InitializedParams) -> None:
+    await load_model(ls)
+
+
+async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
+    before = ls.model_directory
+    ls.take_settings(params.settings)
+    if ls.model_directory != before:
+        await load_model(ls)
+
+
+def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    opened = params.text_document
+    encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
+    ls.completer.forget(opened.uri)
+    ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
+
+
+def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    changed = params.text_document
+    document = ls.documents.get(changed.uri)
+    if document is None:
+        return
+    ls.completer.drop(changed.uri)
+    for change in params.content_changes:
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            start, end = change.range.start, change.range.end
+            document.edit((start.line, start.character), (end.line, end.character), change.text)
+        else:
+            document.replace(change.text)
+    document.version = changed.version
+
+
+def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    ls.completer.forget(params.text_document.uri)
+    ls.documents.pop(params.text_document.uri, None)
+
+
+async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
+    question = ls.question_at(params, params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked)
+    suggestion = question and await ls.completer.ask(question)
+    if not question or not suggestion:
+        return None
+    replaced = ls.range_of(question.uri, question.offset, question.offset + suggestion.covers)
+    return types.InlineCompletionList([types.InlineCompletionItem(suggestion.text, range=replaced)])
+
+
+async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
+    """For the popup: the suggestion's first line, joined to the word that is being typed, as clients filter by it."""
+    question = ls.question_at(params, invoked=False)
+    suggestion = question and await ls.completer.ask(question)
+    line = suggestion.text.splitlines()[0] if suggestion and suggestion.text else ""
+    if not question or not suggestion or not line:
+        return types.CompletionList(is_incomplete=True, items=[])
+    start = _word_start(question.text, question.offset)
+    text = question.text[start : question.offset] + line
+    snippets = _has_snippets(ls.client_capabilities)
+    item = types.CompletionItem(
+        label=text,
+        label_details=types.CompletionItemLabelDetails(description="incoder"),
+        kind=types.CompletionItemKind.Snippet,
+        sort_text=LAST,
+        filter_text=text,
+        # Neovim 0.11 cuts a plain text edit at its first space, but not a snippet.
+        insert_text_format=types.InsertTextFormat.Snippet if snippets else types.InsertTextFormat.PlainText,
+        text_edit=types.TextEdit(
+            ls.range_of(question.uri, start, question.offset + suggestion.covers),
+            SNIPPET_SYNTAX.sub(r"\\\g<0>", text) if snippets else text,
+        ),
+    )
+    return types.CompletionList(is_incomplete=True, items=[item])
+
+
+async def load_model(ls: Server) -> None:
+    """Load on the worker. The user sees one progress, and one message if it fails."""
+    ls.completer.forget()
+    loading = asyncio.create_task(ls.worker.load(ls.model_directory))
+    await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
+
+
+async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
+    window = ls.client_capabilities.window
+    if window is None or not window.work_done_progress:
+        return
+    token = str(uuid.uuid4())
+    try:
+        await ls.work_done_progress.create_async(token)
+    except JsonRpcException:
+        return  # the client declined
+    ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("InCoder", message="loading the model"))
+    await asyncio.wait({loading})
+    ls.work_done_progress.end(token, types.WorkDoneProgressEnd(message="not loaded" if loading.exception() else "ready"))
+
+
+async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
+    from incoder_model.checkpoint import ModelDirectoryError
+
+    await asyncio.wait({loading})
+    if error := loading.exception():
+        known = isinstance(error, ModelDirectoryError)
+        sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
+        log.error("no model: %s", describe(error))
+        ls.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
+
+
+def _word_start(text: str, offset: int) -> int:
+    while offset and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
+        offset -= 1
+    return offset
+
+
+def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
+    popup = capabilities.text_document and capabilities.text_document.completion
+    return bool(popup and popup.completion_item and popup.completion_item.snippet_support)
+
+
+HANDLERS: list[tuple[str, Any, Any]] = [
+    (types.INITIALIZE, initialize, None),
+    (types.INITIALIZED, initialized, None),
+    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
+    (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
+    (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
+    (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    # pygls advertises inline completion only where options are given
+    (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+]

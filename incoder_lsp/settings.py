@@ -1,0 +1,78 @@
+"""Every setting a user can make: its name, type, default and one line of help.
+
+JSON comes in (`initializationOptions`, `workspace/didChangeConfiguration`), a frozen Settings goes out, with one sentence
+for each value that could not be taken. Editors write names in camelCase.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def setting(default: Any, help: str, accepts: str, test: Callable[[Any], bool]) -> Any:  # noqa: A002 - the user's word for it
+    return field(default=default, metadata={"help": help, "accepts": accepts, "test": test})
+
+
+def _whole(low: int, high: int) -> tuple[str, Callable[[Any], bool]]:
+    return (
+        f"a whole number from {low} to {high}",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user wants, in force for the whole session until it is changed."""
+
+    enabled: bool = setting(True, "Suggest anything at all.", "true or false", lambda v: isinstance(v, bool))
+    model: str | None = setting(
+        None,
+        "The model directory; null is the bundled model. `--model` on the command line wins.",
+        "a path or null",
+        lambda v: v is None or isinstance(v, str),
+    )
+    max_tokens: int = setting(64, "The longest suggestion, in tokens.", *_whole(1, 1024))
+    multi_line: Literal["auto", "never"] = setting(
+        "auto",
+        "Suggest several lines where a block starts or when asked (auto), or never.",
+        '"auto" or "never"',
+        lambda v: v in ("auto", "never"),
+    )
+    debounce_ms: int = setting(
+        40, "How long to wait for the next key before asking the model, in milliseconds.", *_whole(0, 5000)
+    )
+
+
+def camel_case(name: str) -> str:
+    return re.sub("_([a-z])", lambda match: match[1].upper(), name)
+
+
+FIELDS = {camel_case(item.name): item for item in dataclasses.fields(Settings)}
+
+
+def read_settings(data: Any, base: Settings) -> tuple[Settings, list[str]]:
+    """`base` with the values of a JSON object, bare or under the key "incoder"; and what is wrong with it, in sentences.
+
+    A key that is unknown or has a value of the wrong kind changes nothing; null as the whole object means no change.
+    """
+    section = data.get("incoder", data) if isinstance(data, dict) else data
+    if section is None:
+        return base, []
+    if not isinstance(section, dict):
+        return base, ["The settings of incoder must be an object of names and values."]
+    values, problems = {}, []
+    for key, value in section.items():
+        item = FIELDS.get(key)
+        if item is None:
+            near = difflib.get_close_matches(key, FIELDS, 1, 0)[0]
+            problems.append(f"incoder.{key} is no setting; the nearest one is incoder.{near}.")
+        elif not item.metadata["test"](value):
+            problems.append(f"incoder.{key} must be {item.metadata['accepts']}.")
+        else:
+            values[item.name] = value
+    return dataclasses.replace(base, **values), problems

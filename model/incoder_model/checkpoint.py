@@ -1,0 +1,152 @@
+"""A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+
+Weights are read from safetensors only, so opening a stranger's model directory runs no code of theirs. Whatever is wrong
+with a directory is one sentence in a ModelDirectoryError.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from incoder_model.config import ModelConfig
+from incoder_model.engine import Engine
+from incoder_model.infill import Model
+from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from incoder_model.transformer import Transformer
+
+BUNDLED = Path(__file__).parent / "bundled"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+FORMAT = "incoder-model-1"
+PARAMETERS_PER_THREAD = 20_000_000
+
+
+class ModelDirectoryError(Exception):
+    """Why a model directory cannot be used and what to do, in one sentence."""
+
+
+def load_model(directory: Path | None = None) -> Model:
+    """The model in `directory` (by default the bundled one), ready to infill on this machine's CPU."""
+    try:
+        from incoder_model.torch_evaluator import TorchEvaluator
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModelDirectoryError(
+            'running a model needs PyTorch, which is not installed; run: pip install "incoder-lsp[torch]"'
+        ) from None
+    import torch
+
+    transformer, tokenizer = load_transformer(directory or BUNDLED)
+    # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
+    return Model(transformer.config, tokenizer, Engine(TorchEvaluator(transformer)))
+
+
+def load_transformer(directory: Path) -> tuple[Transformer, Tokenizer]:
+    """The network in float32, in evaluation mode, and its tokenizer."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from incoder_model.transformer import Transformer
+
+    config = read_config(directory)
+    try:
+        tokenizer = load_tokenizer(directory / TOKENIZER)
+        if tokenizer.vocab_size != config.vocab_size:
+            raise TokenizerError(f"it has {tokenizer.vocab_size} tokens, {CONFIG} says {config.vocab_size}")
+    except TokenizerError as error:
+        raise ModelDirectoryError(f"{directory} has no usable {TOKENIZER}: {error}") from None
+    try:
+        weights = load_file(directory / WEIGHTS)
+    except FileNotFoundError:
+        raise ModelDirectoryError(f"{directory} has no {WEIGHTS}; copy the whole model directory again") from None
+    except (OSError, SafetensorError) as error:
+        raise ModelDirectoryError(f"{directory / WEIGHTS} is damaged ({error}); copy the file again") from None
+    with torch.device("meta"):
+        model = Transformer(config)
+    check_weights(weights, model, directory)
+    model.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
+    model.rebuild_positions()
+    return model.eval().requires_grad_(False), tokenizer
+
+
+def read_config(directory: Path) -> ModelConfig:
+    if not directory.is_dir():
+        raise ModelDirectoryError(
+            f"{directory} is not a folder; give a model directory that `incoder train` or `incoder bundle` made"
+        )
+    try:
+        values: dict[str, Any] = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+            raise ValueError(f'it has no "format": "{FORMAT}"')
+        return ModelConfig.from_dict(values)
+    except FileNotFoundError:
+        raise ModelDirectoryError(f"{directory} holds no model: {CONFIG} is missing") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelDirectoryError(f"{directory / CONFIG} does not describe an InCoder model: {error}") from None
+
+
+def check_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module, directory: Path) -> None:
+    expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    found = {name: tuple(weight.shape) for name, weight in weights.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise ModelDirectoryError(
+            f"{directory / WEIGHTS} does not fit {CONFIG}: {wrong[0]} is {found.get(wrong[0], 'missing')}, "
+            f"{expected.get(wrong[0], 'nothing')} was expected; the two files are of different models"
+        )
+
+
+def save_model(
+    directory: Path,
+    model: Transformer,
+    tokenizer: Tokenizer,
+    *,
+    dtype: torch.dtype | None = None,
+    extra: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a model directory, whole or not at all: it appears under its name when every file is on the disk.
+
+    `dtype` is that of the stored weights (by default as they are); `extra` files, by name, come along. Raises OSError.
+    """
+    from safetensors.torch import save
+
+    weights = {name: weight.detach().to("cpu", dtype).contiguous() for name, weight in model.state_dict().items()}
+    config = {"format": FORMAT, **model.config.to_dict()}
+    files = {
+        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
+        TOKENIZER: tokenizer.to_json().encode(),
+        WEIGHTS: save(weights),
+        **(extra or {}),
+    }
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = directory.with_name(f".{directory.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        for name, content in files.items():
+            with (unfinished / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        if directory.exists():
+            old = directory.with_name(f".{directory.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            directory.rename(old)
+            unfinished.rename(directory)
+            shutil.rmtree(old)
+        else:
+            unfinished.rename(directory)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise

@@ -1,0 +1,147 @@
+"""The network (paper section 4; the dense models of Artetxe et al. 2021): a pre-norm decoder with sinusoidal positions.
+
+Token ids (batch, time) come in, hidden states (batch, time, d_model) go out, and `logits` turns those that are needed into
+scores over the vocabulary. Parameter names are those of Hugging Face's XGLM, which has the same architecture.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from incoder_model.config import ModelConfig
+
+POSITION_OFFSET = 2  # the n-th token has row n + 2 of the table: fairseq counts on from the padding id, which is 1
+
+
+def position_table(rows: int, d_model: int) -> Tensor:
+    """(rows, d_model): row p is [sin(p f_j) for all j | cos(p f_j) for all j], f_j = 10000 ** (-j / (d_model/2 - 1))."""
+    half = d_model // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10000.0) / (half - 1)))
+    angles = torch.arange(rows, dtype=torch.float32)[:, None] * frequencies  # (rows, half)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class KVCache:
+    """The keys and values of the first `length` tokens of each row, in buffers of fixed size.
+
+    keys, values: (layers, batch, heads, capacity, head_dim). To forget the last tokens, lower `length`.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        shape = (config.layers, batch, config.heads, config.context, config.head_dim)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.length = 0
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write (batch, heads, time, head_dim) after the first `length` positions; return all up to there."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class SelfAttention(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        d = config.d_model
+        self.heads, self.head_dim = config.heads, config.head_dim
+        self.dropout = config.attention_dropout
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(d, d) for _ in range(4))
+
+    def forward(self, x: Tensor, causal: Tensor | None, cache: KVCache | None, layer: int) -> Tensor:
+        batch, time, d_model = x.shape
+        q, k, v = (
+            projection(x).view(batch, time, self.heads, self.head_dim).transpose(1, 2)  # (batch, heads, time, head_dim)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        if cache is not None:
+            k, v = cache.extend(layer, k, v)
+        x = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=causal,
+            is_causal=causal is None and time > 1,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return self.out_proj(x.transpose(1, 2).reshape(batch, time, d_model))
+
+
+class Block(nn.Module):
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.self_attn_layer_norm = nn.LayerNorm(config.d_model)
+        self.self_attn = SelfAttention(config)
+        self.final_layer_norm = nn.LayerNorm(config.d_model)
+        self.fc1 = nn.Linear(config.d_model, config.d_ffn)
+        self.fc2 = nn.Linear(config.d_ffn, config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, causal: Tensor | None, cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), causal, cache, layer))
+        return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))  # GELU in its exact, erf form
+
+
+class Transformer(nn.Module):
+    positions: Tensor
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
+        self.embed_scale = math.sqrt(config.d_model)  # on the way in only: the tied head uses the bare embedding
+        self.rebuild_positions()
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.layer_norm = nn.LayerNorm(config.d_model)
+
+    def rebuild_positions(self) -> None:
+        """Compute the position table, which no file holds. A model made on the meta device needs it once it has weights."""
+        table = position_table(self.config.context + POSITION_OFFSET, self.config.d_model)
+        self.register_buffer("positions", table, persistent=False)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """(batch, time) ids to (batch, time, d_model) hidden states; with a cache, `tokens` follow what it holds."""
+        time = tokens.shape[1]
+        start = cache.length if cache is not None else 0
+        if start + time > self.config.context:
+            raise ValueError(f"{start + time} tokens do not fit in a context of {self.config.context}")
+        first = start + POSITION_OFFSET
+        x = self.dropout(self.embed_tokens(tokens) * self.embed_scale + self.positions[first : first + time])
+        causal = None
+        if start and time > 1:  # (time, start + time): every earlier token, and of the new ones those up to oneself
+            causal = torch.ones(time, start + time, dtype=torch.bool, device=tokens.device).tril(start)
+        for layer, block in enumerate(self.layers):
+            x = block(x, causal, cache, layer)
+        if cache is not None:
+            cache.length += time
+        return self.layer_norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., d_model) to (..., vocab_size)."""
+        return F.linear(hidden, self.embed_tokens.weight)
+
+
+def initialise(model: Transformer) -> Transformer:
+    """Fresh weights by fairseq's rules: embeddings N(0, 1/d_model), attention Xavier-uniform, its q, k, v with gain 1/sqrt(2)."""
+    nn.init.normal_(model.embed_tokens.weight, std=model.config.d_model**-0.5)
+    with torch.no_grad():
+        model.embed_tokens.weight[1].zero_()  # the padding row
+    for attention in model.modules():
+        if isinstance(attention, SelfAttention):
+            for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
+                nn.init.xavier_uniform_(projection.weight, gain=2**-0.5)
+            nn.init.xavier_uniform_(attention.out_proj.weight)
+            nn.init.zeros_(attention.out_proj.bias)
+    return model

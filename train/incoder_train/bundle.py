@@ -1,0 +1,51 @@
+"""The shippable copy of a model: a checkpoint in, a model directory with bf16 weights and its provenance out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from incoder_model.checkpoint import BUNDLED, WEIGHTS, ModelDirectoryError, load_transformer, save_model
+from incoder_train.errors import UserError
+from incoder_train.metrics import read_metrics
+
+PROVENANCE = "provenance.json"
+LARGEST = 80_000_000  # bytes of weights that a package may carry
+
+
+def write_bundle(checkpoint: Path, out: Path | None, corpus: Path | None) -> Path:
+    """Writes the folder whole or not at all. Raises UserError."""
+    out = out or BUNDLED
+    try:
+        model, tokenizer = load_transformer(checkpoint)
+    except ModelDirectoryError as error:
+        raise UserError(str(error)) from None
+    size = 2 * model.config.parameters
+    if size > LARGEST:
+        raise UserError(
+            f"the weights of {checkpoint} take {size:,} bytes, a bundle at most {LARGEST:,}; bundle a smaller model"
+        )
+    origin = json.dumps(provenance(checkpoint, corpus), indent=2, ensure_ascii=False) + "\n"
+    try:
+        save_model(out, model, tokenizer, dtype=torch.bfloat16, extra={PROVENANCE: origin.encode()})
+    except OSError as error:
+        raise UserError(f"{out / WEIGHTS} could not be written: {error.strerror}") from None
+    return out
+
+
+def provenance(checkpoint: Path, corpus: Path | None) -> dict[str, Any]:
+    """What the weights were made of: the run's recipe, how long it ran, and the archives with their licences."""
+    run = checkpoint.parent
+    origin: dict[str, Any] = {"checkpoint": checkpoint.name}
+    if (run / "recipe.json").exists():
+        origin["recipe"] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+        origin["last_metrics"] = [line for line in read_metrics(run / "metrics.jsonl") if "validation_loss" in line][
+            -1:
+        ]
+    if corpus is not None:
+        report = json.loads((corpus / "documents.json").read_text(encoding="utf-8"))
+        origin["corpus"] = {key: report[key] for key in ("name", "documents", "bytes", "archives", "content_sha256")}
+    return origin

@@ -1,0 +1,66 @@
+"""How gradients become updates: AdamW for everything, as the paper did it, or Muon for the matrices of the blocks.
+
+Muon (Jordan et al. 2024) replaces the momentum of a matrix by the nearest orthogonal one, so that every direction of it
+learns at the same pace. On short runs of small models it needs far fewer tokens than AdamW for the same loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from incoder_model.transformer import Transformer
+from incoder_train.recipe import Optimiser
+
+
+def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim.Optimizer]:
+    """Weight decay is for matrices; biases and norms have none. The embedding always goes to AdamW."""
+    named = list(model.named_parameters())
+    by_muon = [p for name, p in named if settings.kind == "muon" and p.dim() == 2 and name.startswith("layers.")]
+    rest = [p for _, p in named if not any(p is other for other in by_muon)]
+    groups = [
+        {"params": [p for p in rest if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, fused=True)
+    return [adamw, Muon(by_muon, weight_decay=settings.weight_decay)] if by_muon else [adamw]
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised, for parameters of two dimensions. Updates have the size of AdamW's (root mean
+    square 0.2, Liu et al. 2025), so both take the same learning rate and weight decay."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.95, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
+                update = orthogonalise(parameter.grad.lerp(momentum, group["momentum"]))
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update, alpha=-0.2 * max(parameter.shape) ** 0.5 * group["lr"])
+
+
+def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+    """The orthogonal matrix nearest to `matrix` (rows, columns), its singular values pushed into about [0.7, 1.2].
+
+    A quintic Newton-Schulz iteration whose coefficients maximise the slope at zero instead of converging exactly.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x

@@ -1,0 +1,146 @@
+"""A training run as a TOML file: every choice has a type, a default and a reason, and an unknown key is an error.
+
+The recipe that was really used, defaults filled in, is saved with its run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import sys
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from incoder_model.causal_mask import SpanDistribution
+from incoder_model.config import PRESETS, ModelConfig
+from incoder_train.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+
+@dataclass(frozen=True)
+class Data:
+    train: Path  # a folder that `incoder data shard` made
+    validation: Path
+    tokenizer: Path
+    context: int = 512  # tokens in a training sequence; also the context of the finished model
+    editor_share: float = 0.0  # of the samples, masked as an editor would ask; the rest as in the paper
+    spans: SpanDistribution = field(default_factory=SpanDistribution)
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    kind: Literal["adamw", "muon"] = "adamw"  # the paper's Adam, or Muon for the matrices of the blocks
+    lr: float = 1e-3  # at its peak
+    betas: tuple[float, float] = (0.9, 0.98)  # paper section 4
+    eps: float = 1e-8
+    weight_decay: float = 0.01  # on matrices; biases and norms have none
+    clip: float = 1.0  # of the gradient's norm, paper section 4
+    warmup_steps: int = 1500  # paper section 4
+    decay_power: float = 1.0  # polynomial decay to zero
+
+
+@dataclass(frozen=True)
+class Run:
+    batch_size: int = 16  # sequences
+    steps: int | None = None  # the run ends, and the learning rate reaches zero, at the first of these two
+    minutes: float | None = (
+        None  # of training, time before a resume included; a run with it is not reproducible to the bit
+    )
+    seed: int = 1
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a short measurement finds it faster
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_every: int = 10  # steps
+    validate_every: int = 250
+    validation_batches: int = 8
+    checkpoint_every: int = 250
+    keep_checkpoints: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Raises UserError for a recipe that cannot be run."""
+
+    name: str
+    data: Data
+    model: str = "small-8m"  # a preset of incoder_model.config
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    run: Run = field(default_factory=Run)
+
+    def __post_init__(self) -> None:
+        if self.model not in PRESETS:
+            raise UserError(f"recipe {self.name}: model {self.model!r} is not one of {', '.join(PRESETS)}")
+        if self.run.steps is None and self.run.minutes is None:
+            raise UserError(f"recipe {self.name}: [run] must say when to end, with steps or minutes")
+        if not 0 <= self.data.editor_share <= 1:
+            raise UserError(
+                f"recipe {self.name}: editor_share is {self.data.editor_share}; it must lie between 0 and 1"
+            )
+        for name in (
+            "batch_size",
+            "log_every",
+            "validate_every",
+            "validation_batches",
+            "checkpoint_every",
+            "keep_checkpoints",
+        ):
+            if getattr(self.run, name) < 1:
+                raise UserError(f"recipe {self.name}: [run] {name} is {getattr(self.run, name)}; it must be at least 1")
+
+    def model_config(self, vocab_size: int) -> ModelConfig:
+        return dataclasses.replace(PRESETS[self.model], vocab_size=vocab_size, context=self.data.context)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Paths in a recipe are relative to the folder one stands in. Raises UserError, naming the file and the key."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"recipe {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"recipe {path} is not valid TOML: {error}") from None
+    return _build(Recipe, values, str(path))
+
+
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
+    """A dataclass from a TOML table, its fields checked against their types."""
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            raise UserError(f"{where}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    try:
+        return kind(**{key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    kind = type(value)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _build(typing.cast("type", hint), value, where)
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal and value in options:
+        return value
+    if origin is tuple and isinstance(value, list) and len(value) == len(options):
+        return tuple(_convert(option, item, where) for option, item in zip(options, value, strict=True))
+    if origin is types.UnionType:
+        hint = options[0]
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and kind is int:
+        return float(typing.cast("int", value))
+    if kind is hint:
+        return value
+    wanted = " or ".join(map(repr, options)) if origin is Literal else getattr(hint, "__name__", str(hint))
+    raise UserError(f"{where} is {value!r}; it must be {wanted}")
