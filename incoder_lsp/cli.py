@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -60,6 +61,21 @@ def serve(
         _end(transport.serve_tcp(Server(model).protocol, host, port))
     except OSError as error:
         _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
+
+
+@app.command()
+def demo(
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")
+    ] = None,
+) -> None:
+    """Watch the server complete code while it is typed, here in the terminal."""
+    from rich.console import Console
+
+    from incoder_lsp.demo import play
+
+    if not asyncio.run(play(model, Console())):
+        raise typer.Exit(1)
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

@@ -23,12 +23,7 @@ from incoder_lsp.logs import describe, log
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-OURS = (  # what pygls would do for us
-    types.TEXT_DOCUMENT_DID_OPEN,  # keep a second copy of each file, with other line ends
-    types.TEXT_DOCUMENT_DID_CHANGE,
-    types.TEXT_DOCUMENT_DID_CLOSE,
-    types.WORKSPACE_EXECUTE_COMMAND,  # advertise commands, of which there are none
-)
+OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE)
 Error = types.ErrorCodes | types.LSPErrorCodes
 
 
@@ -40,7 +35,7 @@ class Protocol(LanguageServerProtocol):
         self.exit_code: int | None = None  # set by `exit`: the session is over
         self._initialized = False
         for method in OURS:
-            del self.fm.builtin_features[method]
+            del self.fm.builtin_features[method]  # pygls would keep a second copy of each file, with other line ends
 
     @property
     def exit_code_at_hang_up(self) -> int:

@@ -176,7 +176,9 @@ async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
         return  # the client declined
     ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("InCoder", message="loading the model"))
     await asyncio.wait({loading})
-    ls.work_done_progress.end(token, types.WorkDoneProgressEnd(message="not loaded" if loading.exception() else "ready"))
+    ls.work_done_progress.end(
+        token, types.WorkDoneProgressEnd(message="not loaded" if loading.exception() else "ready")
+    )
 
 
 async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:

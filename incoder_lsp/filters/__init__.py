@@ -12,6 +12,7 @@ from incoder_lsp.context import Situation
 from incoder_lsp.filters.brackets import cover_closers
 from incoder_lsp.filters.empty import drop_empty
 from incoder_lsp.filters.overlap import drop_overlap
+from incoder_lsp.filters.repetition import drop_circles
 from incoder_lsp.filters.suggestion import Drop, Suggestion
 from incoder_lsp.filters.unfinished import finished_lines
 from incoder_model.infill import Infill
@@ -20,7 +21,7 @@ __all__ = ["Drop", "Suggestion", "filter_suggestion"]
 
 Filter = Callable[[Suggestion, Situation], Suggestion | Drop]
 
-FILTERS: tuple[Filter, ...] = (drop_overlap, cover_closers, drop_empty)
+FILTERS: tuple[Filter, ...] = (drop_circles, drop_overlap, cover_closers, drop_empty)
 
 
 def filter_suggestion(infill: Infill, situation: Situation) -> Suggestion | Drop:
