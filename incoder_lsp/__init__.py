@@ -5,11 +5,11 @@ Each module is one room on the way of a keystroke: transport, protocol, server, 
 
 from __future__ import annotations
 
-import importlib.metadata
-
 
 def version() -> str:
     """The installed distribution's version; "0+source" where the package is imported from a bare checkout."""
+    import importlib.metadata  # slow, and the only thing here that would be
+
     try:
         return importlib.metadata.version("incoder-lsp")
     except importlib.metadata.PackageNotFoundError:

@@ -46,19 +46,22 @@ def serve(
 ) -> None:
     """Serve one editor. Editors start this command themselves."""
     from incoder_lsp import transport
-    from incoder_lsp.server import Server
 
     configure(log_level)
-    if stdio and tcp:
+    if stdio and tcp is not None:
         _fail(2, "--stdio and --tcp exclude each other; give one of them.")
-    if tcp is None:
-        _end(transport.serve_stdio(Server(model).protocol))
     try:
-        host, port = transport.parse_address(tcp)
+        address = transport.parse_address(tcp) if tcp is not None else None
     except ValueError as error:
         _fail(2, f"{error}.")
+
+    from incoder_lsp.server import Server  # here, because it takes a second
+
+    protocol = Server(model).protocol
+    if address is None:
+        _end(transport.serve_stdio(protocol))
     try:
-        _end(transport.serve_tcp(Server(model).protocol, host, port))
+        _end(transport.serve_tcp(protocol, *address))
     except OSError as error:
         _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import cattrs
@@ -75,7 +76,8 @@ class Protocol(LanguageServerProtocol):
             return refuse(types.ErrorCodes.ServerNotInitialized, "The first request must be initialize.")
         if self._initialized and method == types.INITIALIZE:
             return refuse(types.ErrorCodes.InvalidRequest, "The server was initialized before.")
-        if method not in self.fm.builtin_features and method not in self.fm.features:
+        handled = method in self.fm.builtin_features or method in self.fm.features
+        if not handled or self.get_result_type(method) is None:  # a notification's name is no request's
             return refuse(types.ErrorCodes.MethodNotFound, f"This server has no method {method}.")
         self._deliver(
             message, lambda fault: refuse(types.ErrorCodes.InvalidParams, f"{method} cannot be read: {fault}.")
@@ -109,6 +111,11 @@ class Protocol(LanguageServerProtocol):
             except Exception as error:
                 raise JsonRpcException(code=types.ErrorCodes.InvalidParams.value) from error
         return super().structure_message(data)
+
+    def _handle_cancel_notification(self, msg_id: Any) -> None:
+        """pygls takes any JSON for an id here, and fails on what it cannot look up."""
+        if isinstance(msg_id, (int, str)):
+            super()._handle_cancel_notification(msg_id)
 
     def _check_handler_result(self, future: Future[Any]) -> None:
         """After a notification; pygls' own log line would quote it."""
@@ -154,7 +161,7 @@ def _fault(message: Any) -> str | None:
 
 def _id(message: Any) -> int | str | None:
     value = message.get("id") if isinstance(message, dict) else None
-    return value if isinstance(value, (int, str)) else None
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
 
 
 def _explain(error: BaseException) -> str:
@@ -163,6 +170,7 @@ def _explain(error: BaseException) -> str:
     return f"{fault} at {re.sub('_([a-z])', lambda match: match[1].upper(), path)}" if path else fault
 
 
+@cache
 def _tolerant_converter() -> cattrs.Converter:
     """A converter that keeps an enum value it does not know as the number or string it is."""
 

@@ -1,0 +1,184 @@
+"""Whose answer counts, and when the model is asked at all; the model's part is played by a function."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incoder_lsp.completer import Completer, Question
+from incoder_lsp.filters import Suggestion
+from incoder_lsp.settings import Settings
+from incoder_lsp.worker import Worker
+
+
+def question(text: str = "a|b", *, uri: str = "file:///a.py", invoked: bool = True, **settings: Any) -> Question:
+    """A question whose text has a bar at the cursor."""
+    return Question(uri, "/a.py", text.replace("|", ""), text.index("|"), "\n", invoked, Settings(**settings))
+
+
+async def ready(fill: Callable[..., Any]) -> Completer:
+    worker = Worker(lambda _: "model")  # type: ignore[arg-type, return-value]
+    await worker.load(None)
+    return Completer(worker, fill)
+
+
+async def test_a_question_before_the_model_is_there_costs_nothing():
+    completer = Completer(Worker(lambda _: pytest.fail("was loaded")))
+    assert await completer.ask(question()) is None
+
+
+async def test_while_a_new_model_loads_there_is_none():
+    first, second = threading.Event(), threading.Event()
+    loads = iter([first, second])
+
+    def load(_: Any) -> Any:
+        assert next(loads).wait(5)
+        return "model"
+
+    worker = Worker(load)
+    first.set()
+    await worker.load(None)
+    assert worker.ready
+    loading = asyncio.create_task(worker.load(None))
+    await asyncio.sleep(0)
+    assert not worker.ready
+    second.set()
+    await loading
+    assert worker.ready
+
+
+async def test_the_newer_question_stops_the_older_one():
+    stopped = []
+
+    def fill(_: Any, asked: Question, stop: Callable[[], bool]) -> Suggestion:
+        while asked.offset == 0 and not stop():
+            pass
+        stopped.append(stop())
+        return Suggestion(asked.text)
+
+    completer = await ready(fill)
+    older = asyncio.create_task(completer.ask(question("|one")))
+    await asyncio.sleep(0.01)
+    assert await completer.ask(question("two|")) == Suggestion("two")
+    assert await older is None
+    assert stopped == [True, False]
+
+
+async def test_an_answer_that_comes_with_the_next_edit_is_not_given():
+    completer = await ready(lambda *_: Suggestion("late"))
+    asking = asyncio.create_task(completer.ask(question()))
+    await asyncio.sleep(0)
+    thinking = completer._in_the_air["file:///a.py"]
+    thinking.add_done_callback(lambda _: completer.drop("file:///a.py"))  # done, and not yet seen by who asked
+    assert await asking is None
+    assert thinking.result() == Suggestion("late")
+
+
+async def test_only_the_last_key_of_a_fast_typist_reaches_the_model():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q.text) or Suggestion("x"))
+    keys = [
+        asyncio.create_task(completer.ask(question("k" * i + "|", invoked=False, debounce_ms=30))) for i in range(1, 6)
+    ]
+    assert await asyncio.gather(*keys) == [None] * 4 + [Suggestion("x")]
+    assert asked == ["kkkkk"]
+
+
+async def test_the_clients_cancel_stops_the_model_and_forgets_the_question():
+    entered, left = threading.Event(), threading.Event()
+
+    def fill(_: Any, __: Question, stop: Callable[[], bool]) -> None:
+        entered.set()
+        while not stop():
+            pass
+        left.set()
+
+    completer = await ready(fill)
+    asking = asyncio.create_task(completer.ask(question()))
+    await asyncio.to_thread(entered.wait, 5)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert await asyncio.to_thread(left.wait, 5)
+    assert completer._in_the_air == {}
+
+
+async def test_a_failure_is_silence_and_the_next_question_is_answered():
+    def fill(_: Any, asked: Question, __: Any) -> Suggestion:
+        if asked.offset == 0:
+            raise RuntimeError
+        return Suggestion("x")
+
+    completer = await ready(fill)
+    assert await completer.ask(question("|ab")) is None
+    assert await completer.ask(question("a|b")) == Suggestion("x")
+
+
+async def test_when_disabled_nobody_asks():
+    completer = await ready(lambda *_: pytest.fail("was asked"))
+    assert await completer.ask(question(enabled=False)) is None
+
+
+@given(st.text("ab\n", min_size=1, max_size=6), st.text("ab\n", max_size=8), st.booleans(), st.booleans())
+def test_a_known_answer_is_given_again_exactly_when_its_beginning_was_typed(
+    suggested: str, typed: str, invoked: bool, invoked_later: bool
+):
+    async def session() -> None:
+        asked = []
+        completer = await ready(lambda _, q, stop: asked.append(q) or Suggestion(suggested, 1))
+        await completer.ask(question("left|)", invoked=invoked, debounce_ms=0))
+        again = await completer.ask(question(f"left{typed}|)", invoked=invoked_later, debounce_ms=0))
+        along = len(typed) < len(suggested) and suggested.startswith(typed)
+        if along and (invoked or not invoked_later):
+            assert again == Suggestion(suggested[len(typed) :], 1)
+            assert len(asked) == 1
+        else:
+            assert again == Suggestion(suggested, 1)
+            assert len(asked) == 2
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        question("lef|t right"),  # to the left of where it was made
+        question("left ri|ght"),
+        question("Left| right"),
+        question("left| rightly"),
+        question("left| right", uri="file:///b.py"),
+    ],
+    ids=lambda later: f"{later.uri} {later.text} {later.offset}",
+)
+async def test_a_known_answer_is_not_given_elsewhere(later: Question):
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q) or Suggestion("x" * len(asked)))
+    assert await completer.ask(question("left| right")) == Suggestion("x")
+    assert await completer.ask(later) == Suggestion("xx")
+
+
+async def test_that_there_is_nothing_to_suggest_is_known_too():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q))
+    for _ in range(3):
+        assert await completer.ask(question("left|")) is None
+    assert len(asked) == 1
+    assert await completer.ask(question("left(|")) is None
+    assert len(asked) == 2
+
+
+async def test_what_was_known_is_forgotten_with_the_file_or_the_settings():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q) or Suggestion("x"))
+    for forget in (completer.forget, lambda: completer.forget("file:///a.py"), lambda: None):
+        await completer.ask(question("left|"))
+        forget()
+    await completer.ask(dataclasses.replace(question("left|"), invoked=False))
+    assert len(asked) == 3
