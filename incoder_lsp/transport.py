@@ -135,7 +135,10 @@ async def _session(protocol: Protocol, reader: asyncio.StreamReader) -> int:
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(CHUNK):
             for body in frames.feed(data):
-                protocol.receive(body)
+                try:
+                    protocol.receive(body)
+                except Exception as error:
+                    log.error("a message could not be handled: %s", describe(error))
                 if protocol.exit_code is not None:
                     return protocol.exit_code
                 await asyncio.sleep(0)  # a request's handler takes its snapshot before the next message is looked at

@@ -59,6 +59,8 @@ def load_transformer(directory: Path) -> tuple[Transformer, Tokenizer]:
 
     from incoder_model.transformer import Transformer
 
+    if not directory.exists() and _set_aside(directory).exists():  # a kill came in that moment
+        directory = _set_aside(directory)
     config = read_config(directory)
     try:
         tokenizer = load_tokenizer(directory / TOKENIZER)
@@ -139,14 +141,17 @@ def save_model(
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+        old = _set_aside(directory)
         if directory.exists():
-            old = directory.with_name(f".{directory.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             directory.rename(old)
-            unfinished.rename(directory)
-            shutil.rmtree(old)
-        else:
-            unfinished.rename(directory)
+        unfinished.rename(directory)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def _set_aside(directory: Path) -> Path:
+    """Where a model directory is for the moment in which a new one takes its place."""
+    return directory.parent / f".{directory.name}.old"

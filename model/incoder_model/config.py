@@ -27,8 +27,8 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1")
-        if self.d_model % (2 * self.heads):
-            raise ValueError(f"d_model {self.d_model} must be an even multiple of heads {self.heads}")
+        if self.d_model % (2 * self.heads) or self.d_model < 4:  # positions take two sines and two cosines at least
+            raise ValueError(f"d_model {self.d_model} must be an even multiple of heads {self.heads}, and at least 4")
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must lie in [0, 1)")

@@ -167,6 +167,10 @@ class _Limits:
     one_line: bool
     sampling: Sampling
 
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens is {self.max_tokens}; it must be at least 1")
+
 
 @dataclass
 class _Span:
@@ -193,14 +197,15 @@ def _generate(model: Model, prompt: Sequence[int], typed: Sequence[int], limits:
         scores = model.engine.prefill([*prompt, *certain], stop)
         while True:
             token, log_probability = choose(scores, limits.sampling, rng, model.healer.allowed(rest) if rest else None)
-            if token in model.ends:
+            beyond = not rest or len(token_bytes[token]) > len(rest)  # else it only repeats what was typed
+            if beyond and token in model.ends:
                 span.stopped = "end-of-mask" if token == model.tokenizer.sentinels.end else "end-of-text"
                 break
-            if limits.one_line and not rest and token in newlines:
+            if beyond and limits.one_line and token in newlines:
                 span.stopped = "line"
                 break
             span.tokens.append(token)
-            if len(token_bytes[token]) > len(rest):
+            if beyond:
                 span.generated += 1
                 span.log_probability += log_probability
             rest = rest[len(token_bytes[token]) :]

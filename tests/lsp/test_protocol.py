@@ -101,7 +101,7 @@ def is_id(value: Any) -> bool:
     return isinstance(value, str) or type(value) is int
 
 
-@settings(max_examples=1500)
+@settings(max_examples=60)
 @given(st.booleans(), st.lists(messages, max_size=8))
 def test_every_request_is_answered_exactly_once(initialized: bool, sent: list[Any]):
     if initialized:

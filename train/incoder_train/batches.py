@@ -5,8 +5,8 @@
           -> sequence   a block is masked; its spans are a pure function of (seed, sample index)
           -> batch      inputs are <|endoftext|> and the sequence but its last token, targets the sequence
 
-Sample i of a run is always the same sequence, whatever the batch size was before it, whoever asks and how often. So all
-that a run must remember of its data is how many samples it has seen.
+Sample i of a run is always the same sequence, whoever asks for it, in whatever order and how often. So all that a run must
+remember of its data is how many samples it has seen.
 """
 
 from __future__ import annotations

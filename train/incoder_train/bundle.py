@@ -8,17 +8,28 @@ from typing import Any
 
 import torch
 
-from incoder_model.checkpoint import BUNDLED, WEIGHTS, ModelDirectoryError, load_transformer, save_model
+from incoder_model.checkpoint import (
+    BUNDLED,
+    CONFIG,
+    TOKENIZER,
+    WEIGHTS,
+    ModelDirectoryError,
+    load_transformer,
+    save_model,
+)
 from incoder_train.errors import UserError
 from incoder_train.metrics import read_metrics
 
 PROVENANCE = "provenance.json"
+FILES = {CONFIG, WEIGHTS, TOKENIZER, PROVENANCE}
 LARGEST = 80_000_000  # bytes of weights that a package may carry
 
 
 def write_bundle(checkpoint: Path, out: Path | None, corpus: Path | None) -> Path:
-    """Writes the folder whole or not at all. Raises UserError."""
-    out = out or BUNDLED
+    """Writes the folder whole or not at all; a bundle that is there is replaced, nothing else is. Raises UserError."""
+    checkpoint, out = checkpoint.resolve(), (out or BUNDLED).absolute()
+    if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= FILES):
+        raise UserError(f"{out} holds other things than a bundled model; name another folder with --out")
     try:
         model, tokenizer = load_transformer(checkpoint)
     except ModelDirectoryError as error:
@@ -37,7 +48,10 @@ def write_bundle(checkpoint: Path, out: Path | None, corpus: Path | None) -> Pat
 
 
 def provenance(checkpoint: Path, corpus: Path | None) -> dict[str, Any]:
-    """What the weights were made of: the run's recipe, how long it ran, and the archives with their licences."""
+    """What the weights were made of: the run's recipe, how long it ran, and the archives with their licences.
+
+    Raises UserError for a `corpus` that is none.
+    """
     run = checkpoint.parent
     origin: dict[str, Any] = {"checkpoint": checkpoint.name}
     if (run / "recipe.json").exists():
@@ -46,6 +60,13 @@ def provenance(checkpoint: Path, corpus: Path | None) -> dict[str, Any]:
             -1:
         ]
     if corpus is not None:
-        report = json.loads((corpus / "documents.json").read_text(encoding="utf-8"))
-        origin["corpus"] = {key: report[key] for key in ("name", "documents", "bytes", "archives", "content_sha256")}
+        try:
+            report = json.loads((corpus / "documents.json").read_text(encoding="utf-8"))
+            origin["corpus"] = {
+                key: report[key] for key in ("name", "documents", "bytes", "archives", "content_sha256")
+            }
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{corpus} holds no corpus ({error}); give the folder that `incoder data build` made"
+            ) from None
     return origin

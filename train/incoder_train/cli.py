@@ -81,15 +81,16 @@ def infill(
             parts, holes = fill_masks(text, file, model, max_tokens=max_tokens, sampling=sampling)
         else:
             parts, holes = fill_at(text, at, file, model, max_tokens=max_tokens, one_line=one_line, sampling=sampling)
-    filled = Text(parts[0])
+    pieces = [(parts[0], "")]
     for hole, part in zip(holes, parts[1:], strict=True):
-        filled.append(hole.text, "bold green").append(part)
+        pieces += [(hole.text, "bold green"), (part, "")]
+    filled = "".join(text for text, _ in pieces)
     if as_json:
-        print(json.dumps({"filled": filled.plain, "holes": [_hole_json(hole) for hole in holes]}, ensure_ascii=False))
+        print(json.dumps({"filled": filled, "holes": [_hole_json(hole) for hole in holes]}))
     elif (console := Console(soft_wrap=True)).is_terminal:
-        console.print(filled, end="")
+        console.print(Text.assemble(*pieces), end="")
     else:
-        typer.echo(filled.plain.encode(), nl=False)  # bytes: not a character of the file may change on its way
+        typer.echo(filled.encode(), nl=False)  # bytes: not a character of the file may change on its way
 
 
 def _hole_json(hole) -> dict[str, object]:
@@ -138,7 +139,9 @@ def data_shard(
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder for each split; by default the corpus folder.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which metadata goes in front of a document and which behind it.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Which metadata goes in front of a document and which behind it.")
+    ] = 0,
 ) -> None:
     """Tokenise a corpus into the shards that training reads."""
     from incoder_model.tokenizer import TokenizerError, load_tokenizer
@@ -166,7 +169,7 @@ def tokenizer_train(
     sample_mb: Annotated[
         int, typer.Option(min=1, help="Megabytes to learn from; each takes about 80 MB of memory.")
     ] = 20,
-    seed: Annotated[int, typer.Option(help="Which documents are the sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Which documents are the sample.")] = 0,
 ) -> None:
     """Learn a line-mode byte-level BPE from a corpus."""
     from incoder_train.corpus import read_documents

@@ -11,6 +11,7 @@ from incoder_model.sampling import Sampling
 from incoder_train.errors import UserError
 
 PLACEHOLDER = "<mask>"
+LONGEST_TYPED = 200  # characters that are forced; of a longer line the beginning is left context
 
 Filled = tuple[list[str], list[Infill]]  # the parts around the holes, one more than holes
 
@@ -44,7 +45,7 @@ def fill_at(
 ) -> Filled:
     """One hole at LINE:COL. What stands before it on its line is forced onto the span, as an editor does."""
     offset = offset_of(text, at)
-    start = text.rfind("\n", 0, offset) + 1
+    start = max(text.rfind("\n", 0, offset) + 1, offset - LONGEST_TYPED)
     request = InfillRequest(
         left=text[:start],
         right=text[offset:],

@@ -17,12 +17,24 @@ from typing import Any, Literal
 
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
+from incoder_train.batches import SHORTEST
 from incoder_train.errors import UserError
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+# What a run has at least one of.
+COUNTS = (
+    "steps",
+    "batch_size",
+    "log_every",
+    "validate_every",
+    "validation_batches",
+    "checkpoint_every",
+    "keep_checkpoints",
+)
 
 
 @dataclass(frozen=True)
@@ -75,24 +87,35 @@ class Recipe:
     run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        if self.model not in PRESETS:
-            raise UserError(f"recipe {self.name}: model {self.model!r} is not one of {', '.join(PRESETS)}")
-        if self.run.steps is None and self.run.minutes is None:
-            raise UserError(f"recipe {self.name}: [run] must say when to end, with steps or minutes")
-        if not 0 <= self.data.editor_share <= 1:
-            raise UserError(
-                f"recipe {self.name}: editor_share is {self.data.editor_share}; it must lie between 0 and 1"
-            )
-        for name in (
-            "batch_size",
-            "log_every",
-            "validate_every",
-            "validation_batches",
-            "checkpoint_every",
-            "keep_checkpoints",
-        ):
-            if getattr(self.run, name) < 1:
-                raise UserError(f"recipe {self.name}: [run] {name} is {getattr(self.run, name)}; it must be at least 1")
+        data, optimiser, run = self.data, self.optimiser, self.run
+        rules = [
+            (self.model in PRESETS, f"model {self.model!r} is not one of {', '.join(PRESETS)}"),
+            (run.steps is not None or run.minutes is not None, "[run] must say when to end, with steps or minutes"),
+            (run.minutes is None or run.minutes > 0, f"[run] minutes is {run.minutes}; it must be more than 0"),
+            (run.seed >= 0, f"[run] seed is {run.seed}; it must be at least 0"),
+            (data.context >= SHORTEST, f"[data] context is {data.context}; it must be at least {SHORTEST}"),
+            (0 <= data.editor_share <= 1, f"[data] editor_share is {data.editor_share}; it must lie between 0 and 1"),
+            (
+                all(0 <= beta < 1 for beta in optimiser.betas),
+                f"[optimiser] betas are {optimiser.betas}; they must lie in [0, 1)",
+            ),
+            (
+                optimiser.weight_decay >= 0,
+                f"[optimiser] weight_decay is {optimiser.weight_decay}; it must be at least 0",
+            ),
+        ]
+        rules += [
+            (getattr(optimiser, name) > 0, f"[optimiser] {name} is {getattr(optimiser, name)}; it must be more than 0")
+            for name in ("lr", "eps", "clip")
+        ]
+        counts = {name: getattr(run, name) for name in COUNTS}
+        rules += [
+            (count is None or count >= 1, f"[run] {name} is {count}; it must be at least 1")
+            for name, count in counts.items()
+        ]
+        for holds, wrong in rules:
+            if not holds:
+                raise UserError(f"recipe {self.name}: {wrong}")
 
     def model_config(self, vocab_size: int) -> ModelConfig:
         return dataclasses.replace(PRESETS[self.model], vocab_size=vocab_size, context=self.data.context)

@@ -15,7 +15,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +39,21 @@ class Shard:
 def write_shard(
     out: Path, documents: Iterable[tuple[str, str]], tokenizer: Tokenizer, *, seed: int = 0
 ) -> dict[str, int]:
-    """Tokenise `documents`, pairs of text and path, into the folder `out`. Returns the counts."""
+    """Tokenise `documents`, pairs of text and path, into the folder `out`. Returns the counts.
+
+    A shard that is there is replaced when the new one is whole. Raises UserError when something else is there.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / REPORT).exists():
+        raise UserError(f"{out} holds other things than a token shard; empty it, or name another folder with --out")
+    batches = _batched(_wrapped(documents, seed))
+    first = next(batches, [])  # documents that cannot be read fail here, before anything is written
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     offsets, characters, digest = [0], 0, hashlib.sha256()
     with (unfinished / TOKENS).open("wb") as file:
-        for texts in _batched(_wrapped(documents, seed)):
+        for texts in chain([first], batches):
             characters += sum(map(len, texts))
             for ids in tokenizer.encode_batch(texts):
                 content = np.asarray(ids, dtype).tobytes()
@@ -68,13 +75,15 @@ def open_shard(folder: Path) -> Shard:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         tokens = np.memmap(folder / TOKENS, dtype=report["dtype"], mode="r")
         offsets = np.load(folder / OFFSETS)
-    except (OSError, ValueError, KeyError) as error:
+        shard = Shard(tokens, offsets, report["tokenizer_sha256"], report["sha256"])
+        counted = int(offsets[-1])
+    except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
         raise UserError(f"{folder} holds no token shard ({error}); make one with `incoder data shard`") from None
-    if len(tokens) != offsets[-1]:
+    if len(tokens) != counted:
         raise UserError(
-            f"{folder / TOKENS} has {len(tokens)} tokens, {OFFSETS} speaks of {offsets[-1]}; make the shard again"
+            f"{folder / TOKENS} has {len(tokens)} tokens, {OFFSETS} speaks of {counted}; make the shard again"
         )
-    return Shard(tokens, offsets, report["tokenizer_sha256"], report["sha256"])
+    return shard
 
 
 def tokenizer_hash(tokenizer: Tokenizer) -> str:

@@ -75,14 +75,13 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
             loss, norm = train_step(model, optimisers, batch, lr, recipe.optimiser.clip, autocast)
             if not torch.isfinite(loss):
                 raise UserError(
-                    f"the loss is {loss.item()} at step {state.step + 1}; lower the learning rate and resume"
+                    f"the loss is {loss.item()} at step {state.step + 1}; lower the learning rate and start again"
                 )
             state.step += 1
             state.samples_seen += recipe.run.batch_size
             state.tokens_seen += batch.tokens
             seconds = time.perf_counter() - started
             state.seconds += seconds
-            progress.show(state.step, done(state, recipe), tokens=batch.tokens, seconds=seconds)
 
             finished = done(state, recipe) >= 1
             if finished or state.step % recipe.run.log_every == 0:
@@ -98,6 +97,7 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
                 held_out = validate(model, validation, recipe.run.validation_batches, autocast)
                 metrics.write(step=state.step, tokens=state.tokens_seen, validation_loss=held_out)
                 progress.say(validation=held_out)
+            progress.show(state.step, done(state, recipe), tokens=batch.tokens, seconds=seconds)
             if finished or state.step % recipe.run.checkpoint_every == 0:
                 checkpoint = save_checkpoint(out, state, recipe, model, tokenizer, optimisers)
                 draw_curve(out)
@@ -205,7 +205,8 @@ def _restore(out: Path, recipe: Recipe, model: Transformer, optimisers: list[tor
     found = find_checkpoints(out)
     if not found:
         return _start(out, recipe)  # it was killed before its first checkpoint
-    if (out / "recipe.json").read_text(encoding="utf-8") != recipe.to_json():
+    begun = out / "recipe.json"
+    if not begun.exists() or begun.read_text(encoding="utf-8") != recipe.to_json():
         raise UserError(
             f"{out} was started with another recipe (see its recipe.json); resume with that one, or name another folder"
         )
@@ -214,12 +215,12 @@ def _restore(out: Path, recipe: Recipe, model: Transformer, optimisers: list[tor
         weights, _ = load_transformer(folder)
         tensors = safetensors.torch.load_file(folder / OPTIMISER)
         state = State(**json.loads((folder / STATE).read_text(encoding="utf-8")))
-    except (ModelDirectoryError, OSError, ValueError, TypeError, SafetensorError) as error:
+        torch.set_rng_state(tensors.pop("rng"))
+    except (ModelDirectoryError, OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise UserError(
             f"checkpoint {folder} cannot be read ({error}); delete that folder to resume from the one before"
         ) from None
     model.load_state_dict(weights.state_dict())
-    torch.set_rng_state(tensors.pop("rng"))
     for name, parameter in model.named_parameters():
         optimiser = next(
             one for one in optimisers if any(p is parameter for g in one.param_groups for p in g["params"])

@@ -1,0 +1,276 @@
+"""A model on disk: it comes back as it was, whatever is wrong with it is one sentence, and no accident loses the old one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from incoder_model.checkpoint import (
+    CONFIG,
+    FORMAT,
+    TOKENIZER,
+    WEIGHTS,
+    ModelDirectoryError,
+    load_model,
+    load_transformer,
+    save_model,
+)
+from incoder_model.infill import InfillRequest, infill
+from incoder_model.tokenizer import Tokenizer
+
+
+def run_python(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """A real process, for what cannot happen in this one."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # pyright: ignore
+
+
+def weights_of(directory: Path) -> dict[str, torch.Tensor]:
+    return load_transformer(directory)[0].state_dict()
+
+
+def same_weights(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# --- there and back ----------------------------------------------------------------------------------------------
+
+
+def test_a_model_comes_back_as_it_was(model_directory: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    network, loaded = load_transformer(model_directory)
+    assert loaded.to_json() == tokenizer.to_json()
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    save_model(tmp_path / "copy", network, loaded, extra={"note.txt": b"kept"})
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [CONFIG, WEIGHTS, "note.txt", TOKENIZER]
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    for name in (CONFIG, TOKENIZER, WEIGHTS):
+        assert (tmp_path / "copy" / name).read_bytes() == (model_directory / name).read_bytes()
+    tokens = torch.arange(40)[None]
+    assert torch.equal(load_transformer(tmp_path / "copy")[0](tokens), network(tokens))
+
+
+def test_weights_in_half_the_bytes(model_directory: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    network, _ = load_transformer(model_directory)
+    save_model(tmp_path / "half", network, tokenizer, dtype=torch.bfloat16)
+    assert (tmp_path / "half" / WEIGHTS).stat().st_size < 0.6 * (model_directory / WEIGHTS).stat().st_size
+    loaded = load_transformer(tmp_path / "half")[0]
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
+    for name, weight in loaded.named_parameters():
+        assert torch.equal(weight, network.state_dict()[name].bfloat16().float())
+
+
+def test_a_loaded_model_infills(model_directory: Path) -> None:
+    model = load_model(model_directory)
+    assert infill(model, InfillRequest("import math\n", "\n", max_tokens=5)).text
+
+
+def test_opening_a_model_runs_no_code_of_its_own(model_directory: Path, tmp_path: Path) -> None:
+    """A pickle in the place of the weights is damage, not a program."""
+    directory = shutil.copytree(model_directory, tmp_path / "m")
+    torch.save({"x": torch.ones(2)}, directory / WEIGHTS)
+    with pytest.raises(ModelDirectoryError, match=r"model\.safetensors is damaged"):
+        load_model(directory)
+
+
+# --- what is wrong is said in one sentence -----------------------------------------------------------------------
+
+GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_layer": 12, "n_embd": 768, "vocab_size": 50257}
+
+
+def edit_config(**changes: object) -> Callable[[Path], object]:
+    def edit(directory: Path) -> None:
+        values = json.loads((directory / CONFIG).read_text())
+        (directory / CONFIG).write_text(json.dumps({**values, **changes}))
+
+    return edit
+
+
+def edit_weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], object]:
+    def edit(directory: Path) -> None:
+        weights = {name: weight.clone() for name, weight in load_file(directory / WEIGHTS).items()}
+        change(weights)
+        save_file(weights, directory / WEIGHTS)
+
+    return edit
+
+
+def cut(name: str, size: int) -> Callable[[Path], object]:
+    return lambda directory: os.truncate(directory / name, size)
+
+
+def write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda directory: (directory / name).write_bytes(content)
+
+
+def to_folder(name: str) -> Callable[[Path], object]:
+    def edit(directory: Path) -> None:
+        (directory / name).unlink()
+        (directory / name).mkdir()
+
+    return edit
+
+
+DAMAGES = {
+    "config missing": (lambda d: (d / CONFIG).unlink(), "holds no model: config.json is missing"),
+    "config empty": (cut(CONFIG, 0), "does not describe an InCoder model"),
+    "config cut": (cut(CONFIG, 30), "does not describe an InCoder model"),
+    "config of gpt2": (write(CONFIG, json.dumps(GPT2).encode()), 'it has no "format"'),
+    "config a list": (write(CONFIG, b"[]"), 'it has no "format"'),
+    "config not UTF-8": (write(CONFIG, b"\xff\xfe\x00"), "does not describe an InCoder model"),
+    "config a folder": (to_folder(CONFIG), "does not describe an InCoder model"),
+    "config of the future": (edit_config(format="incoder-model-9"), f'it has no "format": "{FORMAT}"'),
+    "config with a typing error": (edit_config(contxt=3), "unknown model setting 'contxt'; did you mean 'context'?"),
+    "config with text for a number": (edit_config(dropout="none"), "does not describe an InCoder model"),
+    "config with no layers": (edit_config(layers=0), "layers is 0"),
+    "config with null": (edit_config(layers=None), "layers is None"),
+    "another vocabulary size": (edit_config(vocab_size=1000), "it has 920 tokens, config.json says 1000"),
+    "another width": (edit_config(d_model=32), "does not fit config.json: embed_tokens.weight is (920, 64), (920, 32)"),
+    "more layers": (
+        edit_config(layers=3),
+        "does not fit config.json: layers.2.fc1.bias is missing, (256,) was expected",
+    ),
+    "fewer layers": (edit_config(layers=1), "layers.1.fc1.bias is (256,), nothing was expected"),
+    "tokenizer missing": (lambda d: (d / TOKENIZER).unlink(), "tokenizer.json is missing"),
+    "tokenizer cut": (cut(TOKENIZER, 1000), "no usable tokenizer.json"),
+    "tokenizer foreign": (write(TOKENIZER, b'{"version": "1.0"}'), "no usable tokenizer.json"),
+    "weights missing": (lambda d: (d / WEIGHTS).unlink(), "has no model.safetensors; copy the whole"),
+    "weights empty": (cut(WEIGHTS, 0), "model.safetensors is damaged"),
+    "weights cut in the header": (cut(WEIGHTS, 100), "model.safetensors is damaged"),
+    "weights cut at the end": (cut(WEIGHTS, 100_000), "model.safetensors is damaged"),
+    "weights that are text": (write(WEIGHTS, b"version https://git-lfs.github.com/spec/v1\n" * 4), "is damaged"),
+    "weights a folder": (to_folder(WEIGHTS), "model.safetensors is damaged"),
+    "a weight missing": (edit_weights(lambda w: w.pop("layer_norm.bias")), "layer_norm.bias is missing"),
+    "a weight too many": (
+        edit_weights(lambda w: w.update({"lm_head.weight": torch.ones(2)})),
+        "lm_head.weight is (2,)",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_directory(model_directory: Path, tmp_path: Path, damage: str) -> None:
+    spoil, said = DAMAGES[damage]
+    directory = shutil.copytree(model_directory, tmp_path / "model")
+    spoil(directory)
+    with pytest.raises(ModelDirectoryError) as error:
+        load_model(directory)
+    sentence = str(error.value)
+    assert said in sentence
+    assert str(directory) in sentence
+    assert "\n" not in sentence
+
+
+def test_a_directory_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    for name, said in (("missing", "is not a folder"), ("file", "is not a folder"), ("empty", "holds no model")):
+        with pytest.raises(ModelDirectoryError, match=f"{name} {said}"):
+            load_model(tmp_path / name)
+
+
+def test_without_torch(model_directory: Path) -> None:
+    code = """
+        import sys
+        sys.modules["torch"] = None
+        from pathlib import Path
+        from incoder_model.checkpoint import ModelDirectoryError, load_model
+        try:
+            load_model(Path(sys.argv[1]))
+        except ModelDirectoryError as error:
+            print(error)
+    """
+    assert 'pip install "incoder-lsp[torch]"' in run_python(code, model_directory).stdout
+
+
+# --- accidents ---------------------------------------------------------------------------------------------------
+
+SAVE_OTHER = """
+    import sys
+    from pathlib import Path
+    from incoder_model.checkpoint import load_transformer, save_model
+    directory = Path(sys.argv[1])
+    network, tokenizer = load_transformer(directory)
+    for parameter in network.parameters():
+        parameter.add_(1)
+"""
+
+
+def test_a_full_disk_leaves_the_old_model(model_directory: Path, tmp_path: Path) -> None:
+    """No file may grow beyond 100 kB in the process that writes: the weights do not fit."""
+    pytest.importorskip("resource", reason="limits on file size are a POSIX thing")
+    directory = shutil.copytree(model_directory, tmp_path / "model")
+    code = (
+        SAVE_OTHER
+        + """
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    for target in (directory, directory.with_name("new")):
+        try:
+            save_model(target, network, tokenizer)
+        except OSError as error:
+            print(type(error).__name__, error.strerror)
+    """
+    )
+    result = run_python(code, directory)
+    assert (result.stdout, result.stderr) == ("OSError File too large\n" * 2, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert same_weights(weights_of(directory), weights_of(model_directory))
+
+
+def test_a_kill_while_saving_leaves_the_old_model_or_the_new(model_directory: Path, tmp_path: Path) -> None:
+    """A process is killed in front of each single change to the file system in turn."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    directory = shutil.copytree(model_directory, tmp_path / "model")
+    code = (
+        SAVE_OTHER
+        + """
+    import os, shutil, signal
+    import torch
+
+    CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+
+    def save_and_be_killed(at):
+        changes = iter(range(at))
+        def hook(event, arguments):
+            if event in CHANGES and next(changes, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        save_model(directory, network, tokenizer)
+
+    def found():
+        loaded = load_transformer(directory)[0].embed_tokens.weight
+        return "new" if torch.equal(loaded, network.embed_tokens.weight) else "old"
+
+    untouched = directory.with_name("untouched")
+    shutil.copytree(directory, untouched)
+    status, at = 1, 0
+    while status:
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.copytree(untouched, directory)
+        if (child := os.fork()) == 0:
+            save_and_be_killed(at)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        print(found(), end=" ", flush=True)
+        at += 1
+    save_model(directory, network, tokenizer)
+    print(found(), *sorted(path.name for path in directory.parent.iterdir()))
+    """
+    )
+    result = run_python(code, directory)
+    assert not result.stderr
+    *killed, last, model, untouched = result.stdout.split()
+    assert (last, model, untouched) == ("new", "model", "untouched")  # and no litter
+    assert killed == sorted(killed, reverse=True)  # old at first, from some moment on new
+    assert killed.count("old") > 5
+    assert killed.count("new") > 1

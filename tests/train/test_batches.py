@@ -1,0 +1,206 @@
+"""What the model sees: every block once an epoch, each sample a pure function of its index, targets one ahead of inputs."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incoder_model.causal_mask import SpanDistribution, unmask
+from incoder_model.tokenizer import BOS, PAD, Tokenizer
+from incoder_train.batches import SHORTEST, Batch, Samples, cut_blocks, pad, rng_for
+from incoder_train.shards import Shard, open_shard
+from incoder_train.spans import FROM_LINE_START, MORE_LINES, editor_span
+
+CONTEXT, BATCH_SIZE = 64, 4
+
+
+def make(shard: Shard, tokenizer: Tokenizer, **options: object) -> Samples:
+    settings = {
+        "context": CONTEXT,
+        "batch_size": BATCH_SIZE,
+        "seed": 1,
+        "spans": SpanDistribution(),
+        "editor_share": 0.5,
+    }
+    return Samples(shard, tokenizer, **(settings | options))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(scope="module")
+def shard(data_directory: Path) -> Shard:
+    return open_shard(data_directory / "train")
+
+
+@pytest.fixture(scope="module")
+def samples(shard: Shard, tokenizer: Tokenizer) -> Samples:
+    return make(shard, tokenizer)
+
+
+# --- blocks ------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 150), max_size=8), st.integers(1, 70))
+def test_blocks_cover_documents_and_cross_none(lengths: list[int], context: int) -> None:
+    offsets = np.cumsum([0, *lengths])
+    blocks = cut_blocks(offsets, context).tolist()
+    covered = [position for start, end in blocks for position in range(start, end)]
+    assert len(covered) == len(set(covered))
+    for start, end in pairwise(offsets):
+        rest = (end - start) % context
+        inside = [(a, b) for a, b in blocks if start <= a < end]
+        whole = 0 if context < SHORTEST else (end - start) // context
+        assert len(inside) == whole + (rest >= SHORTEST)
+        assert all(b <= end and SHORTEST <= b - a <= context for a, b in inside)
+    assert blocks == sorted(blocks)
+
+
+# --- samples -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sample_is_the_same_whoever_asks_and_how_often(samples: Samples, shard: Shard, tokenizer: Tokenizer) -> None:
+    count = 2 * len(samples.blocks) + 3
+    forwards = [samples.sequence(i) for i in range(count)]
+    another = make(shard, tokenizer)
+    assert [another.sequence(i) for i in reversed(range(count))] == forwards[::-1]
+    batch = another.batch(10)
+    for row, expected in zip(batch.targets, forwards[10 : 10 + BATCH_SIZE], strict=True):
+        assert row[: len(expected)].tolist() == expected
+        assert (row[len(expected) :] == PAD).all()
+    assert make(shard, tokenizer, seed=2).sequence(0) != forwards[0]
+
+
+def test_every_block_comes_once_an_epoch(tokenizer: Tokenizer) -> None:
+    """What masking leaves of it: the block itself or, where sentinels needed the room, its beginning."""
+    rng = np.random.default_rng(0)
+    offsets = np.cumsum([0, *rng.integers(0, 3 * CONTEXT, 50)])
+    shard = Shard(rng.integers(7, tokenizer.sentinels.first, offsets[-1]).astype(np.uint16), offsets, "", "")
+    samples = make(shard, tokenizer)
+    blocks = {
+        tuple(shard.tokens[start : start + 8].tolist()): shard.tokens[start:end].tolist()
+        for start, end in samples.blocks
+    }
+    assert len(blocks) == len(samples.blocks) > 60
+    for epoch in range(3):
+        seen = []
+        for i in range(epoch * len(blocks), (epoch + 1) * len(blocks)):
+            document, _ = unmask(samples.sequence(i), samples.sentinels)
+            block = blocks[tuple(document[:8])]
+            assert document == block[: len(document)]
+            assert len(document) >= min(len(block), CONTEXT - 3 * 7)
+            seen.append(tuple(document[:8]))
+        assert sorted(seen) == sorted(blocks)
+        assert seen != sorted(seen)
+
+
+def test_each_epoch_has_an_order_and_spans_of_its_own(samples: Samples) -> None:
+    n = len(samples.blocks)
+    first, second = ([unmask(samples.sequence(epoch * n + i), samples.sentinels) for i in range(n)] for epoch in (0, 1))
+    assert [document for document, _ in first] != [document for document, _ in second]
+    assert sorted(spans for _, spans in first) != sorted(spans for _, spans in second)
+
+
+def test_samples_fit_the_context(samples: Samples, shard: Shard, tokenizer: Tokenizer) -> None:
+    for share in (0.0, 1.0):
+        asked = make(shard, tokenizer, editor_share=share)
+        lengths = [len(asked.sequence(i)) for i in range(2 * len(asked.blocks))]
+        assert max(lengths) <= CONTEXT
+        assert max(lengths) > CONTEXT - 10
+
+
+def test_neighbours_are_of_like_length(samples: Samples) -> None:
+    padding = np.mean(
+        [(samples.batch(i * BATCH_SIZE).targets == PAD).mean() for i in range(len(samples.blocks) // BATCH_SIZE)]
+    )
+    lengths = (samples.blocks[:, 1] - samples.blocks[:, 0]).clip(max=CONTEXT)
+    unsorted = 1 - lengths.mean() / CONTEXT
+    assert padding < 0.6 * unsorted
+
+
+def test_editors_holes_end_lines(shard: Shard, tokenizer: Tokenizer) -> None:
+    """With a share of one, every sample has one hole at most, which ends in front of a line end or at the block's end."""
+    samples = make(shard, tokenizer, editor_share=1.0)
+    holes = 0
+    for i in range(len(samples.blocks)):
+        document, spans = unmask(samples.sequence(i), samples.sentinels)
+        assert len(spans) <= 1
+        for start, end in spans:
+            holes += 1
+            assert start < end
+            assert end == len(document) or document[end] in tokenizer.newlines
+    assert holes > 0.9 * len(samples.blocks)
+
+
+def test_the_share_of_editors_holes(shard: Shard, tokenizer: Tokenizer) -> None:
+    """Holes of several spans come from the paper's side only: a quarter of its samples have them (section 2.2)."""
+
+    def several(share: float) -> float:
+        samples = make(shard, tokenizer, editor_share=share)
+        n = 3 * len(samples.blocks)
+        return sum(len(unmask(samples.sequence(i), samples.sentinels)[1]) > 1 for i in range(n)) / n
+
+    assert several(1.0) == 0
+    assert several(0.5) == pytest.approx(several(0.0) / 2, abs=0.05)
+
+
+def test_random_numbers_depend_on_seed_index_and_stream_alone() -> None:
+    first = {(s, i, t): rng_for(s, i, t).random() for s in range(4) for i in range(4) for t in range(2)}
+    again = {key: rng_for(*key).random() for key in reversed(first)}
+    assert first == again
+    assert len(set(first.values())) == len(first)
+    rng_for(1, 2**60).random()
+
+
+# --- batches -----------------------------------------------------------------------------------------------------
+
+
+def test_inputs_are_targets_one_later(samples: Samples, tokenizer: Tokenizer) -> None:
+    for i in range(0, 40, BATCH_SIZE):
+        batch = samples.batch(i)
+        assert batch.inputs.shape == batch.targets.shape == batch.weights.shape
+        assert (batch.inputs[:, 0] == BOS).all()
+        assert (batch.inputs[:, 1:] == batch.targets[:, :-1]).all()
+        sentinel = (batch.targets >= tokenizer.sentinels.first) & (batch.targets < tokenizer.sentinels.end)
+        assert ((batch.weights == 0) == (sentinel | (batch.targets == PAD))).all()
+        assert set(np.unique(batch.weights)) <= {0.0, 1.0}
+        assert batch.weights.dtype == np.float32
+        assert batch.tokens == sum(len(samples.sequence(j)) for j in range(i, i + BATCH_SIZE))
+        assert (batch.weights[batch.targets == tokenizer.sentinels.end] == 1).all()
+
+
+def test_a_batch_token_for_token(tokenizer: Tokenizer) -> None:
+    m0, end = tokenizer.sentinels[0], tokenizer.sentinels.end
+    batch: Batch = pad([[10, m0, 11, m0, 12, end], [20, 21]], tokenizer.sentinels)
+    assert batch.inputs.tolist() == [[BOS, 10, m0, 11, m0, 12], [BOS, 20, 21, PAD, PAD, PAD]]
+    assert batch.targets.tolist() == [[10, m0, 11, m0, 12, end], [20, 21, PAD, PAD, PAD, PAD]]
+    assert batch.weights.tolist() == [[1, 0, 1, 0, 1, 1], [1, 1, 0, 0, 0, 0]]
+    assert batch.tokens == 8
+
+
+# --- editor spans ------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(0, 2**32))
+def test_an_editors_span_ends_a_line_and_holds_something(is_newline: list[bool], seed: int) -> None:
+    newline = np.array(is_newline, bool)
+    span = editor_span(newline, np.random.default_rng(seed))
+    if newline.all():
+        assert span is None
+        return
+    assert span
+    start, end = span
+    assert 0 <= start < end <= len(newline)
+    assert end == len(newline) or newline[end]
+    assert not newline[end - 1]
+    assert not newline[start]
+
+
+def test_where_an_editors_spans_begin_and_how_long_they_are() -> None:
+    newline, rng, times = np.array(([False] * 9 + [True]) * 40), np.random.default_rng(0), 4000
+    spans = np.array([editor_span(newline, rng) for _ in range(times)])
+    at_line_start = (spans[:, 0] % 10 == 0).mean()
+    assert at_line_start == pytest.approx(FROM_LINE_START + (1 - FROM_LINE_START) / 9, abs=0.03)
+    lines = spans[:, 1] // 10 - spans[:, 0] // 10 + 1
+    assert (lines == 1).mean() == pytest.approx(1 - MORE_LINES, abs=0.04)
+    assert (lines == 2).mean() == pytest.approx((1 - MORE_LINES) * MORE_LINES, abs=0.03)

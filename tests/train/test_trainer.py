@@ -1,0 +1,395 @@
+"""The training loop: a run that is killed ends as if it had not been, and what cannot run says why in one sentence."""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from incoder_model import config
+from incoder_model.checkpoint import load_model
+from incoder_model.tokenizer import Tokenizer, assemble
+from incoder_model.transformer import Transformer, initialise
+from incoder_train import trainer
+from incoder_train.batches import pad
+from incoder_train.errors import UserError
+from incoder_train.metrics import Metrics, read_metrics
+from incoder_train.recipe import Data, Recipe, Run, read_recipe
+from incoder_train.shards import write_shard
+from incoder_train.trainer import OPTIMISER, STATE, State, done, find_checkpoints, learning_rate, loss_of, train
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write_recipe(data_directory: Path, tmp_path: Path) -> Write:
+    """Writes a recipe of a tiny run: 12 steps, a checkpoint every 4, each step in the metrics."""
+
+    def write(name: str = "tiny-run", **changes: object) -> Path:
+        tables: dict[str, dict[str, object]] = {
+            "data": {
+                "train": data_directory / "train",
+                "validation": data_directory / "validation",
+                "tokenizer": data_directory / "tokenizer.json",
+                "context": 64,
+                "editor_share": 0.5,
+            },
+            "optimiser": {"lr": 3e-3, "warmup_steps": 4},
+            "run": {
+                "batch_size": 4,
+                "steps": 12,
+                "precision": "fp32",
+                "device": "cpu",
+                "log_every": 1,
+                "validate_every": 4,
+                "validation_batches": 2,
+                "checkpoint_every": 4,
+            },
+        }
+        for key, value in changes.items():
+            table, _, setting = key.partition("__")
+            tables[table][setting] = value
+        lines = [f'name = "{name}"', 'model = "tiny"']
+        for table, settings in tables.items():
+            lines += [
+                f"[{table}]",
+                *(f"{key} = {literal(value)}" for key, value in settings.items() if value is not None),
+            ]
+        file = tmp_path / f"{name}.toml"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return file
+
+    return write
+
+
+def literal(value: object) -> str:
+    return json.dumps(str(value) if isinstance(value, Path) else value)
+
+
+@pytest.fixture
+def with_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the random state matters too."""
+    monkeypatch.setitem(config.PRESETS, "tiny", dataclasses.replace(config.PRESETS["tiny"], dropout=0.1))
+
+
+@pytest.fixture
+def without_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these runs do."""
+    monkeypatch.setattr(trainer, "draw_curve", lambda run: None)
+
+
+# The command in real processes, forked from one that has imported all it needs. Each meets another accident.
+ACCIDENTS = """
+import dataclasses, os, resource, signal, sys
+import torch._dynamo  # which optimisers import, slowly; once is enough
+from incoder_model import config
+from incoder_train import trainer
+from incoder_train.cli import app
+from incoder_train.metrics import Metrics
+
+config.PRESETS["tiny"] = dataclasses.replace(config.PRESETS["tiny"], dropout=0.1)
+trainer.draw_curve = lambda run: None
+recipe, out = sys.argv[1:]
+
+def killed_in_step_7():
+    write = Metrics.write
+    def write_and_die(self, **values):
+        write(self, **values)
+        if values["step"] == 7:
+            with self._path.open("a") as file:
+                file.write('{"step": 7, "los')
+            os.kill(os.getpid(), signal.SIGKILL)
+    Metrics.write = write_and_die
+
+def disk_full():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+def killed_in_checkpoint_8():
+    def hook(event, arguments):
+        if event == "os.rename" and str(arguments[1]).endswith("step-00000008"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+for accident, *arguments in ((killed_in_step_7,), (disk_full, "--resume"), (killed_in_checkpoint_8, "--resume")):
+    child = os.fork()
+    if not child:
+        accident()
+        app(["train", recipe, "--out", out, *arguments])
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    checkpoints = sorted(name for name in os.listdir(out) if "step" in name)
+    print(f"{accident.__name__}: {status} {checkpoints}", file=sys.stderr)
+"""
+
+
+def tensors_of(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return {
+        f"{name} {key}": value
+        for name in ("model.safetensors", OPTIMISER)
+        for key, value in load_file(checkpoint / name).items()
+    }
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    a, b = tensors_of(one), tensors_of(other)
+    assert a.keys() == b.keys()
+    assert [name for name in a if not torch.equal(a[name], b[name])] == []
+    states = [json.loads((checkpoint / STATE).read_text()) for checkpoint in (one, other)]
+    assert [state.pop("seconds") > 0 for state in states] == [True, True]
+    assert states[0] == states[1]
+
+    def course(checkpoint: Path) -> list[dict[str, float]]:
+        lines = read_metrics(checkpoint.parent / "metrics.jsonl")
+        return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+
+    assert course(one) == course(other)
+
+
+# --- a run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_learns_and_leaves_what_it_promises(
+    write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = read_recipe(
+        write_recipe(run__steps=30, run__checkpoint_every=20, run__keep_checkpoints=1, run__batch_size=8)
+    )
+    checkpoint = train(recipe, tmp_path / "run")
+    assert checkpoint.name == "step-00000030"
+    assert [path.name for path in find_checkpoints(tmp_path / "run")] == ["step-00000030"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "loss.png",
+        "metrics.jsonl",
+        "recipe.json",
+        "step-00000030",
+    ]
+    assert (tmp_path / "run" / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text()) == json.loads(recipe.to_json())
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    losses = [line["loss"] for line in lines if "loss" in line]
+    held_out = [line["validation_loss"] for line in lines if "validation_loss" in line]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 31))
+    assert [line["step"] for line in lines if "validation_loss" in line] == [*range(4, 30, 4), 30]
+    assert losses[0] == pytest.approx(math.log(920), abs=0.5)  # the loss of a model that knows nothing
+    assert np.mean(losses[-5:]) < losses[0] - 1.5
+    assert held_out[-1] < held_out[0] - 1
+    assert all(later["tokens"] >= earlier["tokens"] for earlier, later in pairwise(lines))
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert last_line.startswith(f"100%  step 30  loss {losses[-1]:.3f}  validation {held_out[-1]:.3f}  ")
+    assert load_model(checkpoint).config.context == 64
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and limits on file size")
+@pytest.mark.usefixtures("with_dropout", "without_picture")
+def test_after_three_accidents_it_ends_bit_for_bit_the_same(write_recipe: Write, tmp_path: Path) -> None:
+    """Killed between two checkpoints, its metrics cut within a line; the disk full at the next checkpoint; killed while
+    that is written. What was saved is never lost, and the end is that of a run without accidents."""
+    file, out = write_recipe(), tmp_path / "run"
+    command = [sys.executable, "-c", ACCIDENTS, str(file), str(out)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.stderr.splitlines() == [
+        "killed_in_step_7: -9 ['step-00000004']",
+        "incoder: the checkpoint of step 8 could not be written (File too large); make room, then resume from step-00000004",
+        "disk_full: 1 ['step-00000004']",
+        "killed_in_checkpoint_8: -9 ['.step-00000008.unfinished', 'step-00000004']",
+    ]
+    recipe = read_recipe(file)
+    resumed = train(recipe, out, resume=True)
+    assert_same_end(resumed, train(recipe, tmp_path / "uninterrupted"))
+    assert [line["step"] for line in read_metrics(out / "metrics.jsonl") if "loss" in line] == list(range(1, 13))
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+@pytest.mark.usefixtures("with_dropout", "without_picture")
+def test_interrupted_anywhere_it_ends_the_same(
+    write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    recipe = read_recipe(write_recipe(optimiser__kind=kind, run__checkpoint_every=3, run__log_every=2, run__steps=10))
+    write = Metrics.write
+
+    def interrupt_at(step: int) -> None:
+        def write_or_stop(self: Metrics, **values: float) -> None:
+            if values["step"] == step:
+                raise KeyboardInterrupt
+            write(self, **values)
+
+        monkeypatch.setattr(Metrics, "write", write_or_stop)
+
+    for step, resume in ((2, False), (4, True), (8, True)):  # the first before there is any checkpoint
+        interrupt_at(step)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, tmp_path / "interrupted", resume=resume)
+    monkeypatch.setattr(Metrics, "write", write)
+    resumed = train(recipe, tmp_path / "interrupted", resume=True)
+    assert_same_end(resumed, train(recipe, tmp_path / "uninterrupted"))
+    before = tensors_of(resumed)
+    assert train(recipe, tmp_path / "interrupted", resume=True) == resumed  # nothing is left to do
+    assert all(torch.equal(value, before[name]) for name, value in tensors_of(resumed).items())
+
+
+@pytest.mark.usefixtures("without_picture")
+def test_another_seed_is_another_run(write_recipe: Write, tmp_path: Path) -> None:
+    short = {"run__steps": 2, "run__validate_every": 2}
+    a = train(read_recipe(write_recipe("a", run__seed=1, **short)), tmp_path / "a")
+    b = train(read_recipe(write_recipe("b", run__seed=2, **short)), tmp_path / "b")
+    assert not torch.equal(
+        tensors_of(a)["model.safetensors layers.0.fc1.weight"], tensors_of(b)["model.safetensors layers.0.fc1.weight"]
+    )
+
+
+@pytest.mark.usefixtures("without_picture")
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_other_precisions(write_recipe: Write, tmp_path: Path, precision: str) -> None:
+    recipe = read_recipe(write_recipe(run__precision=precision, run__steps=3))
+    checkpoint = train(recipe, tmp_path / "run")
+    assert {value.dtype for name, value in tensors_of(checkpoint).items() if "weight" in name} == {torch.float32}
+    assert all(value.isfinite().all() for name, value in tensors_of(checkpoint).items() if "weight" in name)
+
+
+@pytest.mark.usefixtures("without_picture")
+def test_a_run_by_the_clock_ends(write_recipe: Write, tmp_path: Path) -> None:
+    recipe = read_recipe(write_recipe(run__steps=None, run__minutes=0.002, run__checkpoint_every=1000))
+    checkpoint = train(recipe, tmp_path / "run")
+    state = json.loads((checkpoint / STATE).read_text())
+    assert state["seconds"] >= 0.12
+    assert state["samples_seen"] == 4 * state["step"]
+    assert find_checkpoints(tmp_path / "run") == [checkpoint]
+
+
+# --- what it computes --------------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_warms_up_and_decays_to_zero(write_recipe: Write) -> None:
+    recipe = read_recipe(write_recipe(run__steps=100, optimiser__lr=1.0, optimiser__warmup_steps=10))
+    rates = [learning_rate(State(step=step), recipe) for step in range(101)]
+    assert rates[:3] == pytest.approx([0.1, 0.2 * 0.99, 0.3 * 0.98])
+    assert rates[50] == pytest.approx(0.5)
+    assert rates[99] == pytest.approx(0.01)
+    assert rates[100] == 0
+    squared = dataclasses.replace(recipe, optimiser=dataclasses.replace(recipe.optimiser, decay_power=2.0))
+    assert learning_rate(State(step=50), squared) == pytest.approx(0.25)
+
+
+def test_a_run_is_done_at_the_first_of_its_two_ends(write_recipe: Write) -> None:
+    recipe = read_recipe(write_recipe(run__steps=100, run__minutes=2.0))
+    assert done(State(step=30, seconds=12), recipe) == pytest.approx(0.3)
+    assert done(State(step=30, seconds=60), recipe) == pytest.approx(0.5)
+    assert done(State(step=30, seconds=500), recipe) == 1
+    assert done(State(step=100), recipe) == 1
+
+
+def test_the_loss_is_over_all_targets_but_learns_no_sentinel(tokenizer: Tokenizer) -> None:
+    """Against the definition, term by term."""
+    torch.manual_seed(0)
+    model = initialise(Transformer(dataclasses.replace(config.PRESETS["tiny"], vocab_size=tokenizer.vocab_size))).eval()
+    m0, end = tokenizer.sentinels[0], tokenizer.sentinels.end
+    rows = [[10, m0, 11, m0, 12, end], [20, 21]]
+    losses = []
+    for row in rows:
+        log_p = model.logits(model(torch.tensor([[2, *row[:-1]]])))[0].log_softmax(-1)
+        losses += [-log_p[i, token].item() for i, token in enumerate(row) if token != m0]
+    assert len(losses) == 6
+    assert loss_of(model, pad(rows, tokenizer.sentinels)).item() == pytest.approx(sum(losses) / 8, abs=1e-5)
+
+
+# --- what cannot run ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("without_picture")
+def test_a_folder_in_use(write_recipe: Write, tmp_path: Path) -> None:
+    recipe = read_recipe(write_recipe(run__steps=4))
+    train(recipe, tmp_path / "run")
+    with pytest.raises(UserError, match="holds a run already; add --resume"):
+        train(recipe, tmp_path / "run")
+    with pytest.raises(UserError, match="was started with another recipe"):
+        train(read_recipe(write_recipe(run__steps=8)), tmp_path / "run", resume=True)
+    (tmp_path / "run" / "recipe.json").unlink()
+    with pytest.raises(UserError, match="was started with another recipe"):
+        train(recipe, tmp_path / "run", resume=True)
+
+
+def damaged(name: str, content: bytes | None = None) -> Callable[[Path], object]:
+    """The file of that name is cut to a third, or gets another content."""
+
+    def damage(folder: Path) -> None:
+        file = folder / name
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 3] if content is None else content)
+
+    return damage
+
+
+DAMAGES = {
+    "weights cut": damaged("model.safetensors"),
+    "optimiser cut": damaged(OPTIMISER),
+    "optimiser missing": lambda folder: (folder / OPTIMISER).unlink(),
+    "optimiser of something else": lambda folder: shutil.copy(folder / "model.safetensors", folder / OPTIMISER),
+    "state cut": damaged(STATE),
+    "state a list": damaged(STATE, b"[1]"),
+    "state of another program": damaged(STATE, b'{"epoch": 3}'),
+    "config cut": damaged("config.json"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
+    """A run of two steps with a checkpoint after each."""
+    places = (data_directory / name for name in ("train", "validation", "tokenizer.json"))
+    settings = Run(batch_size=2, steps=2, precision="fp32", device="cpu", checkpoint_every=1, validation_batches=1)
+    recipe = Recipe("finished", Data(*places, context=64), model="tiny", run=settings)
+    out = tmp_path_factory.mktemp("finished") / "run"
+    train(recipe, out)
+    return recipe, out
+
+
+@pytest.mark.usefixtures("without_picture")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint(finished: tuple[Recipe, Path], tmp_path: Path, damage: str) -> None:
+    recipe, run = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    DAMAGES[damage](out / "step-00000002")
+    with pytest.raises(UserError, match="delete that folder to resume from the one before") as error:
+        train(recipe, out, resume=True)
+    assert "step-00000002" in str(error.value)
+    assert "\n" not in str(error.value)
+    shutil.rmtree(out / "step-00000002")
+    assert_same_end(train(recipe, out, resume=True), run / "step-00000002")  # as the sentence promised
+
+
+def test_data_that_does_not_fit(write_recipe: Write, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    other = assemble(["ab"], [("a", "b")])
+    write_shard(tmp_path / "other", [("ab" * 500, "a.py")], other)
+    write_shard(tmp_path / "little", [("ab", "a.py")], tokenizer)
+    (tmp_path / "other.json").write_text(other.to_json())
+    for changes, said in (
+        ({"data__train": tmp_path / "other"}, "other was made with another tokenizer than .*; make the shard again"),
+        ({"data__validation": tmp_path / "missing"}, "missing holds no token shard"),
+        ({"data__tokenizer": tmp_path / "missing.json"}, r"recipe tiny-run: .*missing\.json is missing"),
+        ({"data__tokenizer": tmp_path / "other.json"}, "was made with another tokenizer"),
+        ({"data__validation": tmp_path / "little"}, "little has 1 blocks, fewer than one batch of 4; add data"),
+    ):
+        with pytest.raises(UserError, match=said):
+            train(read_recipe(write_recipe(**changes)), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number(write_recipe: Write, tmp_path: Path) -> None:
+    recipe = read_recipe(write_recipe(optimiser__lr=1e30, optimiser__warmup_steps=0))
+    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d+; lower the learning rate and start again"):
+        train(recipe, tmp_path / "run")
+    assert find_checkpoints(tmp_path / "run") == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(write_recipe: Write, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="torch finds no GPU here; say 'cpu' or 'auto'"):
+        train(read_recipe(write_recipe(run__device="cuda")), tmp_path / "run")
