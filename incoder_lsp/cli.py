@@ -50,6 +50,8 @@ def serve(
     configure(log_level)
     if stdio and tcp is not None:
         _fail(2, "--stdio and --tcp exclude each other; give one of them.")
+    if tcp is None and (sys.stdin is None or sys.stdout is None):
+        _fail(1, "stdin or stdout is closed; the editor speaks over both, or over --tcp HOST:PORT.")
     try:
         address = transport.parse_address(tcp) if tcp is not None else None
     except ValueError as error:
@@ -58,10 +60,10 @@ def serve(
     from incoder_lsp.server import Server  # here, because it takes a second
 
     protocol = Server(model).protocol
-    if address is None:
-        _end(transport.serve_stdio(protocol))
     try:
-        _end(transport.serve_tcp(protocol, *address))
+        _end(transport.serve_stdio(protocol) if address is None else transport.serve_tcp(protocol, *address))
+    except KeyboardInterrupt:
+        _end(130)  # 128 + SIGINT
     except OSError as error:
         _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
 

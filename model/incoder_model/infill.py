@@ -11,7 +11,7 @@ person types, and with them the engine's cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -95,11 +95,13 @@ def infill_holes(
     *,
     header: str = "",
     max_tokens: int = 64,
+    one_line: Container[int] = (),
     sampling: Sampling | None = None,
     stop: Stop = never,
 ) -> list[Infill]:
     """Fill the len(parts) - 1 holes between `parts` in one pass, left to right; each sees those before it filled.
 
+    `one_line` names the holes that end with their line.
     What stands before the first and after the last hole may be cut to fit the context; raises ValueError when the holes and
     the text between them do not fit by themselves.
     """
@@ -119,7 +121,7 @@ def infill_holes(
     for k in range(holes):
         started = time.perf_counter()
         prompt.append(sentinels[k])
-        span = _generate(model, prompt, [], _Limits(max_tokens, False, sampling or Sampling()), stop)
+        span = _generate(model, prompt, [], _Limits(max_tokens, k in one_line, sampling or Sampling()), stop)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
         filled.append(span.infill(tokenizer, started))
     return filled

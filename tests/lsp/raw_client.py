@@ -23,8 +23,11 @@ class RawClient:
         self.stderr = b""
         self._arrived = threading.Condition()
         self._last_id = 0
-        for reader in (self._read_messages, self._read_stderr):
-            threading.Thread(target=reader, daemon=True).start()
+        self._readers = [
+            threading.Thread(target=read, daemon=True) for read in (self._read_messages, self._read_stderr)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def write(self, data: bytes) -> None:
         assert self.process.stdin
@@ -85,11 +88,24 @@ class RawClient:
         document = {"uri": uri, "version": 2}
         self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
 
+    def wait_stderr(self, wanted: bytes) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while wanted not in self.stderr:
+            assert time.monotonic() < deadline, f"{wanted!r} is not in {self.stderr!r}"
+            time.sleep(0.005)
+
     def end(self) -> int:
         """Shut down, exit and return the exit code."""
         self.ask("shutdown")
         self.notify("exit", None)
-        return self.process.wait(PATIENCE)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Wait for the process' own end, and for the last byte it wrote."""
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return code
 
     def close(self) -> None:
         self.process.kill()

@@ -241,7 +241,7 @@ def test_a_failing_model_is_silence(client: RawClient):
     uri = "file:///fails.py"
     client.open(uri, "fails # PASSWORD-IN-THE-FILE")
     assert text_at(client, uri, 0, 5) is None
-    assert b"ValueError at scripted_server.py" in client.stderr
+    client.wait_stderr(b"ValueError at scripted_server.py")
     assert b"PASSWORD" not in client.stderr
 
 
@@ -249,7 +249,7 @@ def test_what_a_library_prints_is_no_message(client: RawClient):
     uri = "file:///prints.py"
     client.open(uri, "prints")
     assert text_at(client, uri, 0, 6) == "|nts||"
-    assert b"a library's greeting" in client.stderr
+    client.wait_stderr(b"a library's greeting")
 
 
 def test_nothing_is_null(client: RawClient):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import SCRIPTED, SERVE, Start
-from raw_client import INLINE, PATIENCE, RawClient, inline, span
+from raw_client import INLINE, RawClient, inline, span
 
 NOT_INITIALIZED, INVALID_REQUEST, INVALID_PARAMS = -32002, -32600, -32602
 URI = "file:///session.py"
@@ -53,7 +53,7 @@ def test_the_states_of_a_session(scripted: RawClient):
     assert "error" in scripted.reply(request), "what is in the air at shutdown is answered"
     assert scripted.ask(INLINE, inline(URI, 0, 0))["error"]["code"] == INVALID_REQUEST
     scripted.notify("exit", None)
-    assert scripted.process.wait(PATIENCE) == 0
+    assert scripted.exit_code() == 0
 
 
 def test_a_request_before_the_model_is_there_is_answered_null(launch: Start):
@@ -64,7 +64,7 @@ def test_a_request_before_the_model_is_there_is_answered_null(launch: Start):
     popup = client.ask("textDocument/completion", {key: inline(URI, 0, 4)[key] for key in ("textDocument", "position")})
     assert popup["result"] == {"isIncomplete": True, "items": []}
     client.notify("exit", None)
-    assert client.process.wait(PATIENCE) == 1, "exit without shutdown is a failure"
+    assert client.exit_code() == 1, "exit without shutdown is a failure"
 
 
 def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start):
@@ -77,7 +77,7 @@ def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start):
     client.ask("shutdown")
     assert client.process.stdin
     client.process.stdin.close()
-    assert client.process.wait(PATIENCE) == 0
+    assert client.exit_code() == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the parent is watched with signal 0, which Windows has not")
@@ -89,7 +89,7 @@ def test_the_server_ends_with_the_editor_that_started_it(launch: Start):
     assert client.process.poll() is None
     editor.kill()
     editor.wait()
-    assert client.process.wait(PATIENCE) == 1
+    assert client.exit_code() == 1
 
 
 def test_settings_are_taken_and_what_is_wrong_with_them_is_told_once(scripted: RawClient):
@@ -159,7 +159,7 @@ def test_logs_hold_no_text_of_the_user(scripted: RawClient):
     assert scripted.ask(INLINE, inline("file:///other.py", 0, 0))["result"] is None
     assert scripted.process.stdin
     scripted.process.stdin.close()  # while the model thinks
-    assert scripted.process.wait(PATIENCE) == 1
+    assert scripted.exit_code() == 1
     assert b"SECRET" not in scripted.stderr
     assert b"Traceback" not in scripted.stderr
     assert scripted.stderr, "the log level is debug: something is logged"

@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +115,14 @@ def test_a_refused_address_is_one_sentence_and_exit_code_2(arguments: list[str],
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"incoder-lsp: {sentence}\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes stdin here")
+def test_a_closed_stdin_is_one_sentence_and_exit_code_1():
+    shell = ["sh", "-c", 'exec "$@" <&-', "sh", *SERVE]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("incoder-lsp: stdin or stdout is closed; ")
+
+
 def test_a_taken_port_is_one_sentence_and_exit_code_1():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -129,9 +136,7 @@ def test_a_taken_port_is_one_sentence_and_exit_code_1():
 @pytest.mark.parametrize(("last", "code"), [("exit", 0), ("hang up", 1)])
 def test_a_session_over_tcp(launch: Start, last: str, code: int):
     server = launch([*SERVE, "--tcp", "localhost:0"])
-    while b"\n" not in server.stderr:
-        assert server.process.poll() is None
-        time.sleep(0.01)
+    server.wait_stderr(b"\n")
     address = server.stderr.decode().split()[-1]
     assert address.startswith("127.0.0.1:")
     place = ("127.0.0.1", int(address.partition(":")[2]))
@@ -154,4 +159,4 @@ def test_a_session_over_tcp(launch: Start, last: str, code: int):
             assert reply()["id"] == 2
             send(method="exit")
             assert replies.read() == b""
-    assert server.process.wait(PATIENCE) == code
+    assert server.exit_code() == code

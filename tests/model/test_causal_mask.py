@@ -78,6 +78,14 @@ def test_what_unmasks_at_all_masks_to_itself(sequence: list[int]) -> None:
     assert mask(document, spans, SENTINELS) == sequence
 
 
+@pytest.mark.parametrize(
+    "sequence", [[600], [600, 600], [600, 600, 1], [601, 601, 1, 856], [600, 600, 1, 856, 2, 856], [600, 601, 600]]
+)
+def test_what_masking_cannot_have_written_is_refused(sequence: list[int]) -> None:
+    with pytest.raises(ValueError, match="not a causally masked sequence"):
+        unmask(sequence, SENTINELS)
+
+
 @pytest.mark.parametrize("spans", [[(2, 1)], [(0, 3), (2, 4)], [(3, 4), (0, 1)], [(0, 6)], [(-1, 2)]])
 def test_spans_out_of_order_or_outside_are_refused(spans: list[Span]) -> None:
     with pytest.raises(ValueError, match="sorted, disjoint and inside"):
@@ -123,6 +131,23 @@ def test_drawn_spans_are_sorted_disjoint_and_hold_something(
     flat = [point for span in spans for point in span]
     assert flat == sorted(flat)
     assert all(0 <= start < end <= length for start, end in spans)
+
+
+class Drawn:
+    """A generator that draws what it is told."""
+
+    def __init__(self, *points: float):
+        self.points = np.array(points)
+
+    def random(self, size: int | tuple[int, int]) -> np.ndarray:
+        return self.points.reshape(size)
+
+
+@pytest.mark.parametrize(("points", "span"), [((0.46, 0.19), (1, 5)), ((0.0, 0.999), (0, 10)), ((0.12, 0.13), None)])
+def test_a_start_is_rounded_down_and_an_end_to_the_nearest(points: tuple[float, float], span: Span | None) -> None:
+    for how in (RELEASED, SpanDistribution(overlap="redraw")):
+        drawn = draw_spans(10, 1, Drawn(*points), how)  # pyright: ignore[reportArgumentType]
+        assert drawn == ([span] if span else [])
 
 
 def test_draws_are_a_function_of_the_generator() -> None:

@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +25,7 @@ from incoder_model.checkpoint import (
 )
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.tokenizer import Tokenizer
-
-
-def run_python(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    """A real process, for what cannot happen in this one."""
-    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)  # pyright: ignore
+from incoder_model.transformer import Transformer
 
 
 def weights_of(directory: Path) -> dict[str, torch.Tensor]:
@@ -178,99 +173,87 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
 
 
 def test_without_torch(model_directory: Path) -> None:
-    code = """
-        import sys
-        sys.modules["torch"] = None
-        from pathlib import Path
-        from incoder_model.checkpoint import ModelDirectoryError, load_model
-        try:
-            load_model(Path(sys.argv[1]))
-        except ModelDirectoryError as error:
-            print(error)
-    """
-    assert 'pip install "incoder-lsp[torch]"' in run_python(code, model_directory).stdout
+    code = "import sys; sys.modules['torch'] = None; from incoder_model.checkpoint import load_model; from pathlib import Path\n"
+    code += "load_model(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(model_directory)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.stderr.splitlines()[-1].endswith('not installed; run: pip install "incoder-lsp[torch]"')
 
 
 # --- accidents ---------------------------------------------------------------------------------------------------
 
-SAVE_OTHER = """
-    import sys
-    from pathlib import Path
-    from incoder_model.checkpoint import load_transformer, save_model
-    directory = Path(sys.argv[1])
-    network, tokenizer = load_transformer(directory)
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and limits on file size")
+
+
+def in_a_child(action: Callable[[], object]) -> int:
+    """The exit status of a process of its own, forked from this one, in which `action` runs."""
+    if not (child := os.fork()):
+        try:
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.fixture
+def other(model_directory: Path) -> Transformer:
+    """A model like that in the model directory, but every weight is another."""
+    network, _ = load_transformer(model_directory)
     for parameter in network.parameters():
         parameter.add_(1)
-"""
+    return network
 
 
-def test_a_full_disk_leaves_the_old_model(model_directory: Path, tmp_path: Path) -> None:
+@needs_fork
+def test_a_full_disk_leaves_the_old_model(
+    model_directory: Path, other: Transformer, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     """No file may grow beyond 100 kB in the process that writes: the weights do not fit."""
-    pytest.importorskip("resource", reason="limits on file size are a POSIX thing")
-    directory = shutil.copytree(model_directory, tmp_path / "model")
-    code = (
-        SAVE_OTHER
-        + """
     import resource
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    for target in (directory, directory.with_name("new")):
-        try:
-            save_model(target, network, tokenizer)
-        except OSError as error:
-            print(type(error).__name__, error.strerror)
-    """
-    )
-    result = run_python(code, directory)
-    assert (result.stdout, result.stderr) == ("OSError File too large\n" * 2, "")
+
+    directory = shutil.copytree(model_directory, tmp_path / "model")
+
+    def save_with_little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        for target in (directory, tmp_path / "new"):
+            with pytest.raises(OSError, match="File too large"):
+                save_model(target, other, tokenizer)
+
+    assert in_a_child(save_with_little_room) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert same_weights(weights_of(directory), weights_of(model_directory))
 
 
-def test_a_kill_while_saving_leaves_the_old_model_or_the_new(model_directory: Path, tmp_path: Path) -> None:
+@needs_fork
+def test_a_kill_while_saving_leaves_the_old_model_or_the_new(
+    model_directory: Path, other: Transformer, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     """A process is killed in front of each single change to the file system in turn."""
-    if not hasattr(os, "fork"):
-        pytest.skip("needs fork")
-    directory = shutil.copytree(model_directory, tmp_path / "model")
-    code = (
-        SAVE_OTHER
-        + """
-    import os, shutil, signal
-    import torch
+    directory = tmp_path / "model"
 
-    CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+    def save_until(moment: int) -> None:
+        changes = iter(range(moment))
 
-    def save_and_be_killed(at):
-        changes = iter(range(at))
-        def hook(event, arguments):
-            if event in CHANGES and next(changes, None) is None:
+        def kill(event: str, _: object) -> None:
+            if event in {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"} and next(changes, None) is None:
                 os.kill(os.getpid(), signal.SIGKILL)
-        sys.addaudithook(hook)
-        save_model(directory, network, tokenizer)
 
-    def found():
-        loaded = load_transformer(directory)[0].embed_tokens.weight
-        return "new" if torch.equal(loaded, network.embed_tokens.weight) else "old"
+        sys.addaudithook(kill)
+        save_model(directory, other, tokenizer)
 
-    untouched = directory.with_name("untouched")
-    shutil.copytree(directory, untouched)
-    status, at = 1, 0
+    outcomes, status = [], -signal.SIGKILL
     while status:
         shutil.rmtree(directory, ignore_errors=True)
-        shutil.copytree(untouched, directory)
-        if (child := os.fork()) == 0:
-            save_and_be_killed(at)
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
-        print(found(), end=" ", flush=True)
-        at += 1
-    save_model(directory, network, tokenizer)
-    print(found(), *sorted(path.name for path in directory.parent.iterdir()))
-    """
-    )
-    result = run_python(code, directory)
-    assert not result.stderr
-    *killed, last, model, untouched = result.stdout.split()
-    assert (last, model, untouched) == ("new", "model", "untouched")  # and no litter
-    assert killed == sorted(killed, reverse=True)  # old at first, from some moment on new
-    assert killed.count("old") > 5
-    assert killed.count("new") > 1
+        shutil.copytree(model_directory, directory)
+        moment = len(outcomes)
+        status = in_a_child(lambda moment=moment: save_until(moment))
+        assert status in (0, -signal.SIGKILL)
+        found = weights_of(directory)
+        outcomes.append("new" if same_weights(found, other.state_dict()) else "old")
+        assert outcomes[-1] == "new" or same_weights(found, weights_of(model_directory))
+    assert outcomes == sorted(outcomes, reverse=True)  # old at first, from some moment on new
+    assert outcomes.count("old") > 5
+    assert outcomes.count("new") > 1
+    save_model(directory, other, tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]  # what the kills left is gone

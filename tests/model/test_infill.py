@@ -167,12 +167,14 @@ def test_a_long_document_is_cut_where_it_is_farthest(
     tokenizer: Tokenizer, left: str, right: str, typed: str, context: int
 ) -> None:
     model, speaker = speaking(tokenizer, [tokenizer.sentinels.end], context)
-    try:
-        infill(model, InfillRequest(left, right, HEADER, typed, max_tokens=16))
-    except ValueError:
-        assert len(tokenizer.encode(typed)) > context - 16 - 3 - 12
+    front, m0 = [BOS, *tokenizer.encode(HEADER)], tokenizer.sentinels[0]
+    needed = len(front) + 3 + len(tokenizer.encode(typed)) + 16
+    if needed > context:
+        with pytest.raises(ValueError, match="leave no room"):
+            infill(model, InfillRequest(left, right, HEADER, typed, max_tokens=16))
         return
-    held, front, m0 = speaker.held, [BOS, *tokenizer.encode(HEADER)], tokenizer.sentinels[0]
+    infill(model, InfillRequest(left, right, HEADER, typed, max_tokens=16))
+    held = speaker.held
     assert held[: len(front)] == front
     hole, after, *_ = [i for i, token in enumerate(held) if token in tokenizer.sentinels]
     assert held.index(m0, hole + 1) < context - 16 - len(tokenizer.encode(typed))

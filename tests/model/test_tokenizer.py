@@ -128,6 +128,10 @@ def test_any_text_survives_and_none_of_it_is_special(tokenizer: Tokenizer, text:
     assert not any(i <= 3 or i in tokenizer.sentinels or i == tokenizer.sentinels.end for i in ids)
 
 
+def test_delimiters_are_tokens_whatever_was_learned(tokenizer: Tokenizer) -> None:
+    assert [tokenizer.encode(text) for text in ("<|", "<|/", "|>", "<||>")] == [[4], [5], [6], [4, 6]]
+
+
 @given(text=texts_with_surrogates)
 def test_a_lone_surrogate_becomes_a_question_mark(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == re.sub("[\ud800-\udfff]", "?", text)

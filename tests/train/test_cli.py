@@ -14,6 +14,19 @@ from incoder_model.infill import InfillRequest, infill
 from incoder_model.metadata import file_attributes, header
 from incoder_train.cli import app
 
+RECIPE = """
+name = "short"
+model = "tiny"
+[data]
+train = "train"
+validation = "validation"
+tokenizer = "tokenizer.json"
+context = 64
+[run]
+steps = 2
+batch_size = 2
+validation_batches = 1
+"""
 AWKWARD = "\ufeffdef naïve():\r\n\treturn '😀'\f\v\x07\x1b\u2028\x85\u2029\r\nx = \rlast"
 
 
@@ -147,10 +160,7 @@ def test_train_and_bundle(data_directory: Path, tmp_path: Path, monkeypatch: pyt
     """The commands as a person types them, in the folder where the recipe's paths start."""
     monkeypatch.chdir(data_directory)
     recipe = tmp_path / "short.toml"
-    recipe.write_text(
-        'name = "short"\nmodel = "tiny"\n[data]\ntrain = "train"\nvalidation = "validation"\ntokenizer = "tokenizer.json"\n'
-        "context = 64\n[run]\nsteps = 2\nbatch_size = 2\nvalidation_batches = 1\n"
-    )
+    recipe.write_text(RECIPE)
     result = incoder("train", recipe, "--out", tmp_path / "runs" / "short")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == "short: tiny, 158,976 parameters"
@@ -191,6 +201,14 @@ def test_what_the_other_commands_refuse(data_directory: Path, tmp_path: Path) ->
     ):
         assert_one_sentence(incoder(*arguments), said)
     assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
+def test_what_the_system_refuses(data_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder below a file cannot be made."""
+    monkeypatch.chdir(data_directory)
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "recipe.toml" / "run"
+    recipe.write_text(RECIPE)
+    assert_one_sentence(incoder("train", recipe, "--out", out), f"{out} could not be read or written: Not a directory")
 
 
 def test_seeds_are_not_negative(tmp_path: Path, data_directory: Path) -> None:

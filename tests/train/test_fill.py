@@ -11,7 +11,7 @@ from incoder_model.infill import Infill, InfillRequest, Model
 from incoder_model.sampling import Sampling
 from incoder_train import fill
 from incoder_train.errors import UserError
-from incoder_train.fill import fill_at, fill_masks, offset_of, read_source
+from incoder_train.fill import fill_at, fill_masks, offset_of, read_source, shares_line
 
 texts = st.lists(st.sampled_from(["a", "😀", "\n", "\r\n", "\f", "\u2028", "x y"]), max_size=12).map("".join)
 
@@ -133,3 +133,24 @@ def test_holes_that_cannot_be_filled(model_directory: Path) -> None:
         fill_at("x", "1:1", Path("a.py"), model_directory, max_tokens=600, one_line=False, sampling=Sampling())
     with pytest.raises(UserError, match="holds no model"):
         fill_masks("<mask>", Path("a.py"), model_directory.parent, max_tokens=3, sampling=Sampling())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shares"),
+    [
+        ("def f():\n    ", "\n", False),
+        ("", "", False),
+        ("x\r\n", "\r\ny", False),
+        ("return ", "\n", True),
+        ("\n", ")\n", True),
+        ("a\nprint(", ")", True),
+    ],
+)
+def test_a_hole_beside_text_shares_its_line(before: str, after: str, shares: bool) -> None:
+    assert shares_line(before, after) is shares
+
+
+def test_a_hole_that_shares_its_line_stays_within_it(model_directory: Path) -> None:
+    text = "a = <mask>\nb = (<mask>)\n"
+    _, spans = fill_masks(text, Path("a.py"), model_directory, max_tokens=24, sampling=Sampling(1.0, 1.0, 3))
+    assert not any(set(span.text) & {"\n", "\r"} for span in spans)

@@ -32,12 +32,17 @@ Out = Annotated[Path, typer.Option(help="The folder, or file, to write.")]
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """A UserError ends the command with its sentence and exit code 1."""
+    """A UserError ends the command with its sentence and exit code 1; so does a full disk, or what else the system refuses."""
     try:
         yield
     except UserError as error:
-        Console(stderr=True).print(Text(f"incoder: {error}"), soft_wrap=True)
-        raise typer.Exit(1) from None
+        sentence = str(error)
+    except OSError as error:
+        sentence = f"{error.filename or 'a file'} could not be read or written: {error.strerror or error}"
+    else:
+        return
+    Console(stderr=True).print(Text(f"incoder: {sentence}"), soft_wrap=True)
+    raise typer.Exit(1)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 
 from incoder_model.checkpoint import ModelDirectoryError, load_model
@@ -11,6 +13,7 @@ from incoder_model.sampling import Sampling
 from incoder_train.errors import UserError
 
 PLACEHOLDER = "<mask>"
+LINE_END = re.compile(r"[\r\n]")
 LONGEST_TYPED = 200  # characters that are forced; of a longer line the beginning is left context
 
 Filled = tuple[list[str], list[Infill]]  # the parts around the holes, one more than holes
@@ -63,7 +66,7 @@ def fill_at(
 
 
 def fill_masks(text: str, file: Path, directory: Path | None, *, max_tokens: int, sampling: Sampling) -> Filled:
-    """A hole at every `<mask>`."""
+    """A hole at every `<mask>`. One that shares its line with other text is filled within the line."""
     parts = text.split(PLACEHOLDER)
     if len(parts) == 1:
         raise UserError(
@@ -71,10 +74,17 @@ def fill_masks(text: str, file: Path, directory: Path | None, *, max_tokens: int
         )
     model = _load(directory)
     attributes = header(file_attributes(file.name))
+    shared = {k for k, (before, after) in enumerate(pairwise(parts)) if shares_line(before, after)}
     try:
-        return parts, infill_holes(model, parts, header=attributes, max_tokens=max_tokens, sampling=sampling)
+        spans = infill_holes(model, parts, header=attributes, max_tokens=max_tokens, one_line=shared, sampling=sampling)
+        return parts, spans
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def shares_line(before: str, after: str) -> bool:
+    """Whether there is text left or right of a hole on its line."""
+    return bool(LINE_END.split(before)[-1].strip() or LINE_END.split(after)[0].strip())
 
 
 def _load(directory: Path | None) -> Model:
