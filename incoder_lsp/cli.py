@@ -65,6 +65,8 @@ def serve(
     except KeyboardInterrupt:
         _end(130)  # 128 + SIGINT
     except OSError as error:
+        if address is None:
+            raise
         _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
 
 

@@ -169,12 +169,11 @@ class _Pipe:
 
 def _pump(descriptor: int, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
     """Move a blocking pipe's bytes to the event loop. `os.read` holds no lock that would keep the process from ending."""
-    try:
-        while data := os.read(descriptor, CHUNK):
-            loop.call_soon_threadsafe(reader.feed_data, data)
+    with contextlib.suppress(RuntimeError):  # the session is over and its loop closed
+        with contextlib.suppress(OSError):  # a pipe that breaks is one that ends
+            while data := os.read(descriptor, CHUNK):
+                loop.call_soon_threadsafe(reader.feed_data, data)
         loop.call_soon_threadsafe(reader.feed_eof)
-    except RuntimeError:
-        return  # the session is over and its loop closed
 
 
 async def _stop_with_parent(protocol: Protocol, reader: asyncio.StreamReader) -> None:

@@ -1,7 +1,7 @@
 """Editors close brackets and quotes as soon as they are opened, so the closing one often stands right of the cursor already.
 
 Where the suggestion closes it too, it covers the one that is there: the editor replaces it by the suggestion, which goes
-through it, and none is doubled.
+through it, and none is doubled. A suggestion is cut before a bracket that closes nothing at all.
 """
 
 from __future__ import annotations
@@ -12,26 +12,52 @@ from incoder_lsp.context import Situation
 from incoder_lsp.filters.suggestion import Suggestion
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
-CLOSERS = ")]}\"'`"
+QUOTES = "\"'`"
+CLOSERS = ")]}" + QUOTES
 
 
 def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
     """Counts the closers right of the cursor that the suggestion's first line closes itself."""
     rest = situation.line_right
     waiting = rest[: len(rest) - len(rest.lstrip(CLOSERS))]  # such as `")`
+    spare = _unclosed(situation.left) - _unopened(situation.right)  # brackets that still want closing
     covered = 0
     open_here: list[str] = []  # what the suggestion has opened and must close: brackets, or the quote of a string
-    for character in suggestion.text.split("\n", 1)[0]:
-        if covered == len(waiting):
-            break
-        inside_string = bool(open_here) and open_here[-1] in "\"'`"
+    for i, character in enumerate(suggestion.text):
+        if character == "\n":
+            waiting = waiting[:covered]  # a suggestion covers what is on its first line
+            if open_here and open_here[-1] in QUOTES:
+                open_here.pop()
+        expected = waiting[covered : covered + 1]
         if open_here and character == open_here[-1]:
             open_here.pop()
-        elif not open_here and character == waiting[covered]:
+        elif open_here and open_here[-1] in QUOTES:
+            continue
+        elif not open_here and character == expected:
             covered += 1
-        elif not inside_string and not (waiting[covered] in "\"'`" and not open_here):
-            if character in PAIRS:
-                open_here.append(PAIRS[character])
-            elif character in "\"'`":
-                open_here.append(character)
+        elif not open_here and expected and expected in QUOTES:
+            continue  # inside the string that the editor has closed
+        elif character in PAIRS or character in QUOTES:
+            open_here.append(PAIRS.get(character, character))
+        elif not open_here and character in PAIRS.values():
+            spare -= 1
+            if spare < 0:
+                return Suggestion(suggestion.text[:i], covered)
     return replace(suggestion, covers=covered)
+
+
+def _unclosed(text: str) -> int:
+    """How many brackets of `text` are left open."""
+    depth = 0
+    for character in text:
+        depth = max(0, depth + (character in PAIRS) - (character in PAIRS.values()))
+    return depth
+
+
+def _unopened(text: str) -> int:
+    """How many brackets `text` closes that it has not opened."""
+    depth = lowest = 0
+    for character in text:
+        depth += (character in PAIRS) - (character in PAIRS.values())
+        lowest = min(lowest, depth)
+    return -lowest
