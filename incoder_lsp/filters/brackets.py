@@ -1,11 +1,13 @@
 """Editors close brackets and quotes as soon as they are opened, so the closing one often stands right of the cursor already.
 
 Where the suggestion closes it too, it covers the one that is there: the editor replaces it by the suggestion, which goes
-through it, and none is doubled. A suggestion is cut before a bracket that closes nothing at all.
+through it, and none is doubled. A suggestion is cut before a bracket that closes nothing, and
+before a string that does not end on its line.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from incoder_lsp.context import Situation
@@ -14,6 +16,7 @@ from incoder_lsp.filters.suggestion import Suggestion
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 QUOTES = "\"'`"
 CLOSERS = ")]}" + QUOTES
+APOSTROPHE = re.compile(r"(?<=\w\w)'(?=\w)")  # as in `don't`; a string's prefix is mostly one letter
 
 
 def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
@@ -21,17 +24,18 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
     rest = situation.line_right
     waiting = rest[: len(rest) - len(rest.lstrip(CLOSERS))]  # such as `")`
     spare = _unclosed(situation.left) - _unopened(situation.right)  # brackets that still want closing
-    covered = 0
+    covered = string_start = 0
     open_here: list[str] = []  # what the suggestion has opened and must close: brackets, or the quote of a string
-    for i, character in enumerate(suggestion.text):
-        if character == "\n":
-            waiting = waiting[:covered]  # a suggestion covers what is on its first line
-            if open_here and open_here[-1] in QUOTES:
-                open_here.pop()
+    text = suggestion.text.replace('"""', "   ").replace("'''", "   ")  # these need not close on their line
+    for i, character in enumerate(text + "\n"):
         expected = waiting[covered : covered + 1]
-        if open_here and character == open_here[-1]:
+        if character == "\n":
+            if open_here and open_here[-1] in QUOTES:
+                return Suggestion(suggestion.text[:string_start], covered)
+            waiting = waiting[:covered]  # a suggestion covers what is on its first line
+        elif open_here and character == open_here[-1]:
             open_here.pop()
-        elif open_here and open_here[-1] in QUOTES:
+        elif (open_here and open_here[-1] in QUOTES) or APOSTROPHE.match(text, i):
             continue
         elif not open_here and character == expected:
             covered += 1
@@ -39,6 +43,7 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
             continue  # inside the string that the editor has closed
         elif character in PAIRS or character in QUOTES:
             open_here.append(PAIRS.get(character, character))
+            string_start = i
         elif not open_here and character in PAIRS.values():
             spare -= 1
             if spare < 0:
