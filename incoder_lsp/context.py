@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from incoder_lsp.settings import Settings
 from incoder_model import metadata
-from incoder_model.infill import InfillRequest
+from incoder_model.infill import InfillRequest, typed_part
 
 LEFT_WINDOW, RIGHT_WINDOW = 16_000, 8_000  # characters; infilling then cuts to what the model's context holds
-LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
 ONE_LINE_TOKENS = 32
 
 BLOCK_STARTS = (":", "{", "(", "[", "=>")  # a line that ends so is followed by an indented one
@@ -53,14 +52,6 @@ def situation_at(text: str, offset: int, path: str, *, invoked: bool, settings: 
         max_tokens=min(settings.max_tokens, ONE_LINE_TOKENS) if one_line else settings.max_tokens,
     )
     return Situation(left, right, line_left, line_right, path, request)
-
-
-def typed_part(line_left: str) -> str:
-    """The end of a line's left part that is forced onto the answer: all of it, or what follows a space near the limit."""
-    if len(line_left) <= LONGEST_TYPED:
-        return line_left
-    tail = line_left[-LONGEST_TYPED:]
-    return tail[tail.find(" ") + 1 :]
 
 
 def _inside_word(line_left: str, line_right: str) -> bool:

@@ -28,6 +28,7 @@ from incoder_model.tokenizer import BOS, Tokenizer, decode_utf8
 StopReason = Literal["end-of-mask", "end-of-text", "line", "budget", "context", "cancelled"]
 
 LEFT_SHARE = 0.7  # of the window, when there is more text on both sides than fits
+LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
 
 
 @dataclass
@@ -144,6 +145,14 @@ def continue_text(
     tokens, _ = fit(model.tokenizer.encode(near), [], model.engine.context - max_tokens - len(front))
     span = _generate(model, [*front, *tokens], [], _Limits(max_tokens, one_line, sampling or Sampling()), stop)
     return span.infill(model.tokenizer, started)
+
+
+def typed_part(line_left: str) -> str:
+    """The end of a line's left part that is forced onto the answer: all of it, or what follows a space near the limit."""
+    if len(line_left) <= LONGEST_TYPED:
+        return line_left
+    tail = line_left[-LONGEST_TYPED:]
+    return tail[tail.find(" ") + 1 :]
 
 
 def fit(left: list[int], right: list[int], room: int) -> tuple[list[int], list[int]]:

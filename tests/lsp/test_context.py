@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.context import LONGEST_TYPED, Situation, situation_at
+from incoder_lsp.context import Situation, situation_at
 from incoder_lsp.settings import Settings
+from incoder_model.infill import LONGEST_TYPED
 
 
 def at_cursor(document: str, *, invoked: bool = False, settings: Settings | None = None) -> Situation | None:

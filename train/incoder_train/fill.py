@@ -7,14 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from incoder_model.checkpoint import ModelDirectoryError, load_model
-from incoder_model.infill import Infill, InfillRequest, Model, infill, infill_holes
+from incoder_model.infill import Infill, InfillRequest, Model, infill, infill_holes, typed_part
 from incoder_model.metadata import file_attributes, header
 from incoder_model.sampling import Sampling
 from incoder_train.errors import UserError
 
 PLACEHOLDER = "<mask>"
 LINE_END = re.compile(r"[\r\n]")
-LONGEST_TYPED = 200  # characters that are forced; of a longer line the beginning is left context
 
 Filled = tuple[list[str], list[Infill]]  # the parts around the holes, one more than holes
 
@@ -48,7 +47,7 @@ def fill_at(
 ) -> Filled:
     """One hole at LINE:COL. What stands before it on its line is forced onto the span, as an editor does."""
     offset = offset_of(text, at)
-    start = max(text.rfind("\n", 0, offset) + 1, offset - LONGEST_TYPED)
+    start = offset - len(typed_part(text[text.rfind("\n", 0, offset) + 1 : offset]))
     request = InfillRequest(
         left=text[:start],
         right=text[offset:],
