@@ -207,3 +207,9 @@ def test_an_auto_closed_bracket_is_not_doubled(session):
     saved = session.saved()
     assert saved == shown.promised
     assert saved.count(")") <= saved.count("(")
+
+
+def test_ghost_text_has_a_colour_in_every_terminal(session):
+    for scheme in ("default", "habamax"):
+        session.neovim.api.command(f"colorscheme {scheme}")
+        assert session.neovim.api.exec_lua("return vim.api.nvim_get_hl(0, {name = 'ComplHint', link = false}).ctermfg")

@@ -70,6 +70,15 @@ local function map(lhs, action, buf)
   end, { buffer = buf, expr = true, desc = description })
 end
 
+--- NonText has a colour only where the terminal shows true colours; elsewhere ghost text would look like code.
+local function dim()
+  api.nvim_set_hl(0, "ComplHint", { link = "NonText", default = true })
+  local now = api.nvim_get_hl(0, { name = "ComplHint", link = false })
+  if not now.ctermfg then
+    api.nvim_set_hl(0, "ComplHint", { fg = now.fg, bg = now.bg, ctermfg = 8 })
+  end
+end
+
 ---@class incoder.Options
 ---@field cmd? string[] how to start the server; default { "incoder-lsp", "serve" }
 ---@field filetypes? string[] default { "python" }
@@ -94,8 +103,9 @@ function M.setup(opts)
     end
   end
 
-  api.nvim_set_hl(0, "ComplHint", { link = "NonText", default = true })
   local group = api.nvim_create_augroup(NAME, {})
+  dim()
+  api.nvim_create_autocmd("ColorScheme", { group = group, callback = dim })
   api.nvim_create_autocmd("LspAttach", {
     group = group,
     callback = function(event)
