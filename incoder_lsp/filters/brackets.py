@@ -23,7 +23,9 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
     """Counts the closers right of the cursor that the suggestion's first line closes itself."""
     rest = situation.line_right
     waiting = rest[: len(rest) - len(rest.lstrip(CLOSERS))]  # such as `")`
-    spare = _unclosed(situation.left) - _unopened(situation.right)  # brackets that still want closing
+    _, left_open = _loose_brackets(situation.left)
+    closed_later, _ = _loose_brackets(situation.right)
+    spare = left_open - closed_later  # brackets that still want closing
     covered = string_start = 0
     open_here: list[str] = []  # what the suggestion has opened and must close: brackets, or the quote of a string
     text = suggestion.text.replace('"""', "   ").replace("'''", "   ")  # these need not close on their line
@@ -51,18 +53,15 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
     return replace(suggestion, covers=covered)
 
 
-def _unclosed(text: str) -> int:
-    """How many brackets of `text` are left open."""
-    depth = 0
+def _loose_brackets(text: str) -> tuple[int, int]:
+    """How many brackets `text` closes that it has not opened, and how many it leaves open."""
+    unopened = unclosed = 0
     for character in text:
-        depth = max(0, depth + (character in PAIRS) - (character in PAIRS.values()))
-    return depth
-
-
-def _unopened(text: str) -> int:
-    """How many brackets `text` closes that it has not opened."""
-    depth = lowest = 0
-    for character in text:
-        depth += (character in PAIRS) - (character in PAIRS.values())
-        lowest = min(lowest, depth)
-    return -lowest
+        if character in PAIRS:
+            unclosed += 1
+        elif character in PAIRS.values():
+            if unclosed:
+                unclosed -= 1
+            else:
+                unopened += 1
+    return unopened, unclosed

@@ -17,6 +17,7 @@ from incoder_model.checkpoint import (
     load_transformer,
     save_model,
 )
+from incoder_train.corpus.build import REPORT
 from incoder_train.errors import UserError
 from incoder_train.metrics import read_metrics
 
@@ -61,7 +62,7 @@ def provenance(checkpoint: Path, corpus: Path | None) -> dict[str, Any]:
         ]
     if corpus is not None:
         try:
-            report = json.loads((corpus / "documents.json").read_text(encoding="utf-8"))
+            report = json.loads((corpus / REPORT).read_text(encoding="utf-8"))
             origin["corpus"] = {
                 key: report[key] for key in ("name", "documents", "bytes", "archives", "content_sha256")
             }
