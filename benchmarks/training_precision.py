@@ -18,10 +18,10 @@ import typer
 
 from incoder_model.config import PRESETS
 from incoder_model.transformer import Transformer, initialise
-from incoder_train.batches import Batch
-from incoder_train.optimiser import make_optimisers
-from incoder_train.recipe import Optimiser
-from incoder_train.trainer import bf16_is_faster, keep_freed_memory, train_step
+from incoder_train.tokens.batches import Batch
+from incoder_train.training.loop import bf16_is_faster, keep_freed_memory, train_step
+from incoder_train.training.optimiser import make_optimisers
+from incoder_train.training.recipe import Optimiser
 
 
 def tokens_per_second(preset: str, bf16: bool, seconds: float) -> float:

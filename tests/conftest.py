@@ -122,7 +122,7 @@ def model(model_directory: Path) -> "Model":
 @pytest.fixture(scope="session")
 def data_directory(tokenizer: "Tokenizer", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training reads: `train` and `validation` shards of documents that are much alike, and `tokenizer.json`."""
-    from incoder_train.shards import write_shard
+    from incoder_train.tokens.shards import write_shard
 
     directory = tmp_path_factory.mktemp("data")
     (directory / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")

@@ -19,7 +19,7 @@ from incoder_model.checkpoint import (
 )
 from incoder_train.corpus.build import REPORT
 from incoder_train.errors import UserError
-from incoder_train.metrics import read_metrics
+from incoder_train.training.metrics import read_metrics
 
 PROVENANCE = "provenance.json"
 FILES = {CONFIG, WEIGHTS, TOKENIZER, PROVENANCE}

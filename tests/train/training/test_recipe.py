@@ -8,7 +8,7 @@ import pytest
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS
 from incoder_train.errors import UserError
-from incoder_train.recipe import Recipe, read_recipe
+from incoder_train.training.recipe import Recipe, read_recipe
 
 SHORT = """
 name = "short"
@@ -53,6 +53,7 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     betas = [0.8, 0.9]
     [run]
     minutes = 2
+    [machine]
     precision = "fp32"
     """
     recipe = read(tmp_path, text)
@@ -82,7 +83,7 @@ def test_the_recipes_that_come_along_can_be_read(file: Path) -> None:
         ("steps = 3", "steps = 'three'", "run: steps is 'three'; it must be int"),
         ("steps = 3", "steps = true", "run: steps is True; it must be int"),
         ("steps = 3", "steps = 3.5", "run: steps is 3.5; it must be int"),
-        ("steps = 3", "steps = 3\nprecision = 'fp8'", "precision is 'fp8'; it must be 'auto' or 'fp32' or 'bf16'"),
+        ("steps = 3", "steps = 3\n[machine]\nprecision = 'fp8'", "precision is 'fp8'; it must be 'auto' or 'fp32' or 'bf16'"),
         ("steps = 3", "steps = 3\n[optimiser]\nbetas = [0.9]", "optimiser: betas is [0.9]; it must be"),
         ("steps = 3", "steps = 3\n[optimiser]\nbetas = ['a', 'b']", "betas is 'a'; it must be float"),
         ("steps = 3", "", "[run] must say when to end, with steps or minutes"),

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
-from incoder_train.batches import SHORTEST
 from incoder_train.errors import UserError
+from incoder_train.tokens.batches import SHORTEST
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,6 +43,9 @@ class Data:
     validation: Path
     tokenizer: Path
     context: int = 512  # tokens in a training sequence; also the context of the finished model
+    rows: Literal["blocks", "packed"] = (
+        "blocks"  # a block of a document in each row, as InCoder; or several, kept apart
+    )
     editor_share: float = 0.0  # of the samples, masked as an editor would ask; the rest as in the paper
     spans: SpanDistribution = field(default_factory=SpanDistribution)
 
@@ -57,23 +60,40 @@ class Optimiser:
     clip: float = 1.0  # of the gradient's norm, paper section 4
     warmup_steps: int = 1500  # paper section 4
     decay_power: float = 1.0  # polynomial decay to zero
+    skip_sigma: float = 6.0  # an update whose loss or gradient lies further from the last ones is skipped; 0 skips none
 
 
 @dataclass(frozen=True)
 class Run:
-    batch_size: int = 16  # sequences
+    batch_size: int = 16  # sequences in one update, over all devices
     steps: int | None = None  # the run ends, and the learning rate reaches zero, at the first of these two
     minutes: float | None = (
         None  # of training, time before a resume included; a run with it is not reproducible to the bit
     )
     seed: int = 1
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where a short measurement finds it faster
-    device: Literal["auto", "cpu", "cuda"] = "auto"
     log_every: int = 10  # steps
     validate_every: int = 250
     validation_batches: int = 8
     checkpoint_every: int = 250
     keep_checkpoints: int = 2
+    export: Literal["every", "last"] = "every"  # the checkpoints that are model directories, too, for serving
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How a run is laid on its devices. Nothing here changes which samples make an update."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = (
+        "auto"  # auto: what is fastest here, found by a short measurement
+    )
+    micro_batch: int | None = None  # sequences a device works on at a time; by default its whole share of the batch
+    shard_group: int | None = (
+        None  # devices that share one copy of the weights; by default all; fewer is hybrid sharding
+    )
+    recompute: Literal["none", "selective", "full"] = "none"  # of the activations, in the backward pass
+    compile: bool = False  # each block, by torch.compile, where the device can
+    loss_chunk: int = 2048  # tokens whose logits exist at a time
 
 
 @dataclass(frozen=True)
@@ -84,10 +104,12 @@ class Recipe:
     data: Data
     model: str = "small-8m"  # a preset of incoder_model.config
     optimiser: Optimiser = field(default_factory=Optimiser)
+    init: str | None = None  # weights to start from: a model directory, or "bundled"
     run: Run = field(default_factory=Run)
+    machine: Machine = field(default_factory=Machine)
 
     def __post_init__(self) -> None:
-        data, optimiser, run = self.data, self.optimiser, self.run
+        data, optimiser, run, machine = self.data, self.optimiser, self.run, self.machine
         rules = [
             (self.model in PRESETS, f"model {self.model!r} is not one of {', '.join(PRESETS)}"),
             (run.steps is not None or run.minutes is not None, "[run] must say when to end, with steps or minutes"),
@@ -113,6 +135,12 @@ class Recipe:
             (count is None or count >= 1, f"[run] {name} is {count}; it must be at least 1")
             for name, count in counts.items()
         ]
+        rules += [
+            (optimiser.skip_sigma >= 0, f"[optimiser] skip_sigma is {optimiser.skip_sigma}; it must be at least 0"),
+            (machine.loss_chunk >= 1, f"[machine] loss_chunk is {machine.loss_chunk}; it must be at least 1"),
+        ]
+        for name, value in (("micro_batch", machine.micro_batch), ("shard_group", machine.shard_group)):
+            rules.append((value is None or value >= 1, f"[machine] {name} is {value}; it must be at least 1"))
         for holds, wrong in rules:
             if not holds:
                 raise UserError(f"recipe {self.name}: {wrong}")

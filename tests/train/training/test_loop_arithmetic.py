@@ -11,10 +11,10 @@ from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.tokenizer import Tokenizer
 from incoder_model.transformer import Transformer, initialise
-from incoder_train.batches import Samples, pad
-from incoder_train.recipe import Data, Optimiser, Recipe, Run
-from incoder_train.shards import open_shard
-from incoder_train.trainer import State, done, learning_rate, loss_of, validate
+from incoder_train.tokens.batches import Samples, pad
+from incoder_train.tokens.shards import open_shard
+from incoder_train.training.loop import State, done, learning_rate, loss_of, validate
+from incoder_train.training.recipe import Data, Optimiser, Recipe, Run
 
 NOWHERE = Data(Path(), Path(), Path())
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from incoder_train.recipe import Recipe
+from incoder_train.training.recipe import Recipe
 
 PLAIN_EVERY = 30.0  # seconds between lines in a log file
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
-from incoder_train.shards import BATCH, OFFSETS, REPORT, TOKENS, Shard, open_shard, tokenizer_hash, write_shard
+from incoder_train.tokens.shards import BATCH, OFFSETS, REPORT, TOKENS, Shard, open_shard, tokenizer_hash, write_shard
 
 DOCUMENTS = [(f"value_{i} = {i}\n" * (i % 7), f"package/module {i}.py") for i in range(BATCH + 20)]
 

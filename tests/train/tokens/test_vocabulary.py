@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from incoder_model.causal_mask import END_OF_MASK, sentinel_name
 from incoder_model.tokenizer import Tokenizer, load_tokenizer
 from incoder_train.errors import UserError
-from incoder_train.tokenizer_training import (
+from incoder_train.tokens.vocabulary import (
     LINE_CAP,
     MAX_TOKEN,
     TokenizerReport,

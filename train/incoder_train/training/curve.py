@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from incoder_train.metrics import read_metrics
+from incoder_train.training.metrics import read_metrics
 
 
 def draw_curve(run: Path) -> None:

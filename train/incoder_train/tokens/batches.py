@@ -21,8 +21,8 @@ import numpy as np
 from incoder_model import causal_mask
 from incoder_model.causal_mask import Sentinels, SpanDistribution
 from incoder_model.tokenizer import BOS, PAD, Tokenizer
-from incoder_train.shards import Shard
-from incoder_train.spans import editor_span
+from incoder_train.tokens.shards import Shard
+from incoder_train.tokens.spans import editor_span
 
 SHORTEST = 16  # tokens; a shorter rest of a document teaches nothing
 WINDOW = 64  # batches among which blocks of like length are gathered

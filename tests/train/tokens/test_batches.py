@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from incoder_model.causal_mask import SpanDistribution, unmask
 from incoder_model.tokenizer import BOS, PAD, Tokenizer
-from incoder_train.batches import SHORTEST, Batch, Samples, cut_blocks, pad, rng_for
-from incoder_train.shards import Shard, open_shard
-from incoder_train.spans import FROM_LINE_START, MORE_LINES, editor_span
+from incoder_train.tokens.batches import SHORTEST, Batch, Samples, cut_blocks, pad, rng_for
+from incoder_train.tokens.shards import Shard, open_shard
+from incoder_train.tokens.spans import FROM_LINE_START, MORE_LINES, editor_span
 
 CONTEXT, BATCH_SIZE = 64, 4
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from incoder_model.config import ModelConfig
 from incoder_model.transformer import Transformer
-from incoder_train.optimiser import Muon, make_optimisers, orthogonalise
-from incoder_train.recipe import Optimiser
+from incoder_train.training.optimiser import Muon, make_optimisers, orthogonalise
+from incoder_train.training.recipe import Optimiser
 
 CONFIG = ModelConfig(vocab_size=300, d_model=32, layers=2, heads=2, d_ffn=64, context=16)
 

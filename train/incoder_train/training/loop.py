@@ -30,14 +30,14 @@ from torch import Tensor
 from incoder_model.checkpoint import ModelDirectoryError, load_transformer, save_model
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from incoder_model.transformer import Transformer, initialise
-from incoder_train.batches import Batch, Samples
-from incoder_train.curve import draw_curve
 from incoder_train.errors import UserError
-from incoder_train.metrics import Metrics
-from incoder_train.optimiser import make_optimisers
-from incoder_train.progress import Progress
-from incoder_train.recipe import Recipe
-from incoder_train.shards import open_shard, tokenizer_hash
+from incoder_train.tokens.batches import Batch, Samples
+from incoder_train.tokens.shards import open_shard, tokenizer_hash
+from incoder_train.training.curve import draw_curve
+from incoder_train.training.metrics import Metrics
+from incoder_train.training.optimiser import make_optimisers
+from incoder_train.training.progress import Progress
+from incoder_train.training.recipe import Recipe
 
 STATE, OPTIMISER = "state.json", "optimiser.safetensors"
 
@@ -56,13 +56,13 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
     """Run `recipe` in the folder `out`; returns the last checkpoint. Raises UserError when the run cannot start or go on."""
     keep_freed_memory()
     tokenizer, training, validation = _open_data(recipe)
-    device = _device(recipe.run.device)
+    device = _device(recipe.machine.device)
     torch.manual_seed(recipe.run.seed)
     model = initialise(Transformer(recipe.model_config(tokenizer.vocab_size))).to(device)
     optimisers = make_optimisers(model, recipe.optimiser)
     state = _restore(out, recipe, model, optimisers) if resume else _start(out, recipe)
     metrics = Metrics(out / "metrics.jsonl", keep_until=state.step)
-    autocast = _autocast(recipe.run.precision, device)
+    autocast = _autocast(recipe.machine.precision, device)
 
     model.train()
     with Progress(recipe, model.config.parameters) as progress:

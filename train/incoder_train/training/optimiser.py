@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from incoder_model.transformer import Transformer
-from incoder_train.recipe import Optimiser
+from incoder_train.training.recipe import Optimiser
 
 
 def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim.Optimizer]:

@@ -19,17 +19,17 @@ from safetensors.torch import load_file
 from incoder_model import config
 from incoder_model.checkpoint import load_model
 from incoder_model.tokenizer import Tokenizer, assemble
-from incoder_train import trainer
 from incoder_train.errors import UserError
-from incoder_train.metrics import Metrics, read_metrics
-from incoder_train.recipe import Data, Recipe, Run, read_recipe
-from incoder_train.shards import write_shard
-from incoder_train.trainer import (
+from incoder_train.tokens.shards import write_shard
+from incoder_train.training import loop
+from incoder_train.training.loop import (
     OPTIMISER,
     STATE,
     find_checkpoints,
     train,
 )
+from incoder_train.training.metrics import Metrics, read_metrics
+from incoder_train.training.recipe import Data, Recipe, Run, read_recipe
 
 Write = Callable[..., Path]
 
@@ -51,13 +51,12 @@ def write_recipe(data_directory: Path, tmp_path: Path) -> Write:
             "run": {
                 "batch_size": 4,
                 "steps": 12,
-                "precision": "fp32",
-                "device": "cpu",
                 "log_every": 1,
                 "validate_every": 4,
                 "validation_batches": 2,
                 "checkpoint_every": 4,
             },
+            "machine": {"precision": "fp32", "device": "cpu"},
         }
         for key, value in changes.items():
             table, _, setting = key.partition("__")
@@ -88,7 +87,7 @@ def with_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def without_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than these runs do."""
-    monkeypatch.setattr(trainer, "draw_curve", lambda run: None)
+    monkeypatch.setattr(loop, "draw_curve", lambda run: None)
 
 
 # The command in real processes, forked from one that has imported all it needs. Each meets another accident.
@@ -97,12 +96,12 @@ import dataclasses, os, resource, signal, sys
 import torch._dynamo  # which optimisers import, slowly; once is enough
 from incoder_model import config
 from incoder_model.causal_mask import SpanDistribution
-from incoder_train import trainer
+from incoder_train.training import loop
 from incoder_train.cli import app
-from incoder_train.metrics import Metrics
+from incoder_train.training.metrics import Metrics
 
 config.PRESETS["tiny"] = dataclasses.replace(config.PRESETS["tiny"], dropout=0.1)
-trainer.draw_curve = lambda run: None
+loop.draw_curve = lambda run: None
 recipe, out = sys.argv[1:]
 
 def killed_in_step_7():
@@ -254,7 +253,7 @@ def test_another_seed_is_another_run(write_recipe: Write, tmp_path: Path) -> Non
 @pytest.mark.usefixtures("without_picture")
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_other_precisions(write_recipe: Write, tmp_path: Path, precision: str) -> None:
-    recipe = read_recipe(write_recipe(run__precision=precision, run__steps=3))
+    recipe = read_recipe(write_recipe(machine__precision=precision, run__steps=3))
     checkpoint = train(recipe, tmp_path / "run")
     assert {value.dtype for name, value in tensors_of(checkpoint).items() if "weight" in name} == {torch.float32}
     assert all(value.isfinite().all() for name, value in tensors_of(checkpoint).items() if "weight" in name)
@@ -312,7 +311,7 @@ DAMAGES = {
 def finished(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path]:
     """A run of two steps with a checkpoint after each."""
     places = (data_directory / name for name in ("train", "validation", "tokenizer.json"))
-    settings = Run(batch_size=2, steps=2, precision="fp32", device="cpu", checkpoint_every=1, validation_batches=1)
+    settings = Run(batch_size=2, steps=2, checkpoint_every=1, validation_batches=1)
     recipe = Recipe("finished", Data(*places, context=64), model="tiny", run=settings)
     out = tmp_path_factory.mktemp("finished") / "run"
     train(recipe, out)
@@ -360,4 +359,4 @@ def test_a_loss_that_is_no_number(write_recipe: Write, tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(write_recipe: Write, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="torch finds no GPU here; say 'cpu' or 'auto'"):
-        train(read_recipe(write_recipe(run__device="cuda")), tmp_path / "run")
+        train(read_recipe(write_recipe(machine__device="cuda")), tmp_path / "run")

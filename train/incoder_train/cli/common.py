@@ -1,0 +1,38 @@
+"""What all commands share: how an error is told, and what an option is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from incoder_train.errors import UserError
+
+Out = Annotated[Path, typer.Option(help="The folder, or file, to write.")]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """A UserError ends the command with its sentence and exit code 1; so does a full disk, or what else the system refuses."""
+    try:
+        yield
+    except UserError as error:
+        sentence = str(error)
+    except OSError as error:
+        sentence = f"{error.filename or 'a file'} could not be read or written: {error.strerror or error}"
+    else:
+        return
+    Console(stderr=True).print(Text(f"incoder: {sentence}"), soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def need(package: str) -> None:
+    """Raises UserError, with the command that installs it, when an optional package is missing."""
+    if find_spec(package) is None:
+        raise UserError(f'this needs {package}, which is not installed; run: pip install "incoder-lsp[train]"')
