@@ -46,7 +46,7 @@ def packed(blocks: Blocks, context: int, seed: int) -> Rows:
     row[order] = first_fit_decreasing(rooms[order], context, WINDOW)
     row[full] = len(order) + np.arange(full.sum())  # numbers beyond those of the packed ones
     order = np.argsort(row, kind="stable")
-    first = np.flatnonzero(np.diff(row[order], prepend=-1, append=-1))
+    first = np.append(np.flatnonzero(np.diff(row[order], prepend=-1)), len(order))
     return Rows(blocks[order], first, np.diff(np.cumsum(rooms[order])[first[1:] - 1], prepend=0))
 
 
