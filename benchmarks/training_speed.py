@@ -34,6 +34,8 @@ from torch import Tensor, nn
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.transformer import Transformer, initialise
+from incoder_train.plan.arithmetic import flops_of_token
+from incoder_train.training.hardware import peak_flops
 from incoder_train.training.loop import keep_freed_memory
 from incoder_train.training.loss import chunked_cross_entropy
 
@@ -43,7 +45,6 @@ PEER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "100000000000",
     "MALLOC_TOP_PAD_": "500000000",
 }
-PEAK_FLOPS = {"V100": 125e12, "A100": 312e12, "H100": 989e12, "H200": 989e12}  # dense, in half precision, by the vendor
 
 Loss = Callable[[Tensor], Tensor]  # (batch, time + 1) ids to the mean negative log-likelihood
 
@@ -238,12 +239,11 @@ def training_step(
 def summary(times: list[list[float]], first: list[list[float]], tokens: int, config: ModelConfig) -> dict[str, float]:
     """The best step of all is the one that other work disturbed least; the ratio of medians is there to check it by."""
     (wall, processor), (base_wall, base_processor) = (list(zip(*rows, strict=True)) for rows in (times, first))
-    attention = 12 * config.layers * config.d_model * config.context  # both products with all keys, forward and back
     return {
         "tokens_per_second": tokens / min(wall),
         "tokens_per_second_median": tokens / statistics.median(wall),
         "tokens_per_processor_second": tokens / min(processor),
-        "flops": (6 * config.parameters + attention) * tokens / min(wall),
+        "flops": flops_of_token(config, config.context, "none").with_attention * tokens / min(wall),
         "speed_of_first": min(wall) / min(base_wall),
         "speed_of_first_median": statistics.median(wall) / statistics.median(base_wall),
         "speed_of_first_processor": min(processor) / min(base_processor),
@@ -251,7 +251,7 @@ def summary(times: list[list[float]], first: list[list[float]], tokens: int, con
 
 
 def show(result: dict, device: str) -> None:
-    peak = next((flops for name, flops in PEAK_FLOPS.items() if name in result["device"]), None)
+    peak = peak_flops(result["device"], "bf16")
     table = Table(
         "contender",
         "tokens/s, best",
