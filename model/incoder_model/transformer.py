@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from incoder_model.config import ModelConfig
+from incoder_model.cpu_attention import causal_attention
 
 POSITION_OFFSET = 2  # the n-th token has row n + 2 of the table: fairseq counts on from the padding id, which is 1
 
@@ -84,14 +85,11 @@ class SelfAttention(nn.Module):
         )
         if cache is not None:
             k, v = cache.extend(layer, k, v)
-        x = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=causal,
-            is_causal=causal is None and time > 1,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if causal is None and k.shape[2] == time:
+            x = causal_attention(q, k, v, dropout)
+        else:
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=causal, dropout_p=dropout)
         return self.out_proj(x.transpose(1, 2).reshape(batch, time, d_model))
 
 
