@@ -3,9 +3,9 @@
     python benchmarks/loader.py --shard DIR [--tokenizer FILE] [--context 512] [--batch-size 8] [--seconds 10]
 
 Speeds are in thousands of tokens a second. Batches are made in one thread. Then a model trains on them with the loader in a
-thread beside it, as `incoder train` has it:
-"waited" is the share of that time in which it had no batch. All choices take turns, so read the ratios: the rest is this
-machine's. "filled" is how much of `context` a row has on average: what would be left to waste by padding to the context.
+thread beside it, as `incoder train` has it: "waited" is the share of that time in which it had no batch. The choices take
+turns, so read the ratios: the rest is this machine's. "filled" is how much of `context` a row has on average: the rest would
+be padding if every row were as long as the context.
 """
 
 from __future__ import annotations
