@@ -168,6 +168,8 @@ def main(
         work(CONTENDERS[worker], config, batch, torch.device(device))
         return
     names = only or [name for name, contender in CONTENDERS.items() if device in contender.devices]
+    if unknown := [name for name in names if name not in CONTENDERS]:
+        raise SystemExit(f"there is no contender {unknown[0]!r}; there are {', '.join(map(repr, CONTENDERS))}")
     arguments = [f"--preset={preset}", f"--batch={batch}", f"--time={time_}", f"--device={device}"]
     times = take_turns(names, arguments, rounds, threads)
     tokens = batch * time_
