@@ -150,7 +150,7 @@ def test_memory_grows_with_rows_and_shrinks_with_sharing(
     assert total() < total(rows=rows + 1)
     assert total(world=128) < total(world=max(2, world))
     assert total(recompute="full") <= total(recompute="none")
-    assert total() <= total(chunk=None)
+    assert total(chunk=256) <= total(chunk=1024)
 
 
 def test_the_optimisers_state_is_that_of_the_real_one() -> None:

@@ -67,10 +67,11 @@ def memory(
     stream = 4 if alone else weight  # autocast keeps the residual stream in fp32, FSDP's policy does not
     entry = stream * config.d_model
     saved = entry if recompute == "full" else block_bytes(config, weight, stream)
-    logits = min(tokens, loss_chunk or tokens) * config.vocab_size
+    loss = loss_bytes(config, tokens, weight, loss_chunk)
     # The low-precision copies: autocast's of all weights; or the root unit, the block at work and the one on its way.
     copies = (0 if weight == 4 else weight * config.parameters) if alone else weight * (embedding + block)
-    reducing = 0 if alone else (weight + 4) * block + weight * block
+    # In the backward pass also the next block on its way, the head's gradients, and this block's: low, and fp32 to be summed.
+    reducing = 0 if alone else weight * (block + embedding) + (weight + 4) * block
     one_block = backward_bytes(config, weight, stream) * tokens
 
     def at(moment: str, layers: float, gradients: float, gathered: float, working: float) -> Memory:
@@ -79,7 +80,7 @@ def memory(
 
     before = share if accumulates else 0.0
     return max(
-        at("loss", config.layers, before, copies, 12 * logits),
+        at("loss", config.layers, before, copies, loss),
         at("last block", config.layers - 1, max(before, share / config.layers), copies + reducing, one_block),
         at("first block", 0, share, copies + reducing, one_block),
         key=lambda memory: memory.total,
@@ -92,6 +93,18 @@ def state_bytes(config: ModelConfig, optimiser: str) -> int:
     return 8 * config.parameters - (4 * matrices if optimiser == "muon" else 0)
 
 
+def loss_bytes(config: ModelConfig, tokens: int, weight: int, chunk: int | None) -> int:
+    """Whole logits: they, their log-softmax and the gradients, three times fp32. In pieces: the logits of one,
+    low and in fp32, their log-softmax, and what the piece before left behind; and the gradients of all hidden states and of the
+    embedding, which the backward pass scales in a copy."""
+    if chunk is None:
+        return 12 * config.vocab_size * tokens
+    head = config.vocab_size * config.d_model
+    forwards = (12 + 2 * weight) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
+    backwards = (8 + weight) * head
+    return weight * config.d_model * tokens + max(forwards, backwards)
+
+
 def block_bytes(config: ModelConfig, weight: int, stream: int) -> int:
     """For each token, what a block keeps for its backward pass when nothing is recomputed."""
     d, f = config.d_model, config.d_ffn
@@ -102,4 +115,4 @@ def block_bytes(config: ModelConfig, weight: int, stream: int) -> int:
 
 def backward_bytes(config: ModelConfig, weight: int, stream: int) -> int:
     """For each token, what one block's backward pass needs at its widest, in the feed-forward layer."""
-    return block_bytes(config, weight, stream) + stream * config.d_model + 2 * weight * config.d_ffn
+    return block_bytes(config, weight, stream) + weight * config.d_ffn

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -17,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.utils.checkpoint import checkpoint
 
 from incoder_model.config import ModelConfig
 from incoder_model.transformer import Transformer
 from incoder_train.errors import UserError
 from incoder_train.plan.arithmetic import Recompute
+from incoder_train.training.loss import chunked_cross_entropy
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GIB = 2**30
@@ -88,13 +89,22 @@ class Training(nn.Module):
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         hidden, targets = self.model(tokens).flatten(0, 1), targets.flatten()
         if self.loss_chunk is None:
-            return self._loss(hidden, targets)
-        pieces = zip(hidden.split(self.loss_chunk), targets.split(self.loss_chunk), strict=True)
-        losses = [checkpoint(self._loss, *piece, use_reentrant=False) for piece in pieces]
-        return torch.stack(losses).sum()  # pyright: ignore[reportArgumentType]
+            return F.cross_entropy(self.model.logits(hidden).float(), targets, reduction="sum")
+        weights = cast("Tensor", Ones(len(targets)))
+        return chunked_cross_entropy(hidden, self.model.embed_tokens.weight, targets, weights, self.loss_chunk)
 
-    def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(self.model.logits(hidden).float(), targets, reduction="sum")
+
+class Ones:
+    """Weights of 1 for the loss. It asks which are not 0, and that a tensor without contents cannot tell."""
+
+    def __init__(self, length: int):
+        self.length = length
+
+    def nonzero(self) -> Tensor:
+        return torch.arange(self.length)[:, None]
+
+    def __getitem__(self, rows: tuple[Tensor, None]) -> Tensor:
+        return torch.ones(len(rows[0]), 1)
 
 
 def shard(model: Training, mesh: DeviceMesh, dtype: torch.dtype, recompute: Recompute) -> None:
