@@ -55,8 +55,11 @@ def memory(
     loss_chunk: int | None,
     optimiser: str = "adamw",
     accumulates: bool = False,
+    packed: bool = False,
 ) -> Memory:
-    """`rows` of `config.context` tokens at a time; weights shared by `shard_group` GPUs; `loss_chunk` None: whole logits."""
+    """`rows` of `config.context` tokens at a time; weights shared by `shard_group` GPUs; `loss_chunk` None: whole logits.
+
+    accumulates: an update is several micro-batches; packed: rows hold several documents, and a mask keeps them apart."""
     tokens, weight = rows * config.context, BYTES[precision]
     embedding = config.vocab_size * config.d_model
     block = (config.parameters - embedding) / config.layers
@@ -72,10 +75,11 @@ def memory(
     copies = (0 if weight == 4 else weight * config.parameters) if alone else weight * (embedding + block)
     # In the backward pass also the next block on its way, the head's gradients, and this block's: low, and fp32 to be summed.
     reducing = 0 if alone else weight * (block + embedding) + (weight + 4) * block
+    mask = (1 + weight) * rows * config.context**2 if packed else 0  # as booleans, and as what is added to the scores
     one_block = backward_bytes(config, weight, stream) * tokens
 
     def at(moment: str, layers: float, gradients: float, gathered: float, working: float) -> Memory:
-        kept = (layers * saved + entry + weight * config.d_model) * tokens
+        kept = (layers * saved + entry + weight * config.d_model) * tokens + mask
         return Memory(moment, 4 * share, 4 * gradients, states, gathered, kept, working)
 
     before = share if accumulates else 0.0
@@ -100,7 +104,7 @@ def loss_bytes(config: ModelConfig, tokens: int, weight: int, chunk: int | None)
     if chunk is None:
         return 12 * config.vocab_size * tokens
     head = config.vocab_size * config.d_model
-    forwards = (12 + 2 * weight) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
+    forwards = (16 if weight == 2 else 12) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
     backwards = (8 + weight) * head
     return weight * config.d_model * tokens + max(forwards, backwards)
 
