@@ -24,7 +24,8 @@ tokenizer = "{data}/tokenizer.json"
 context = 64
 [run]
 batch_size = 2
-steps = 2
+steps = {steps}
+log_every = 1
 validation_batches = 1
 [machine]
 device = "cpu"
@@ -54,7 +55,8 @@ else:
     assert sys.argv[1:] == ["show", "hostnames", "node[1-2]"], sys.argv
     print("node1\\nnode2")
 """
-# srun runs the command once for each task; or, where a test says how it should end, notes its environment and ends so.
+# srun runs the command once for each task, and once tells them that the time is nearly up, when the file named in `notice` is
+# there; or, where a test says how it should end, notes the environment and ends so.
 SRUN = """
 command = sys.argv[sys.argv.index("bash"):]
 tasks = int(os.environ["SLURM_NTASKS"])
@@ -67,8 +69,16 @@ if script.exists():
 else:
     ending = None
     os.environ["MASTER_ADDR"] = "localhost"
-codes = [subprocess.run(command, env=os.environ | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank % 2)}).returncode
+tasks = [subprocess.Popen(command, env=os.environ | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank % 2)})
          for rank in range(tasks)]
+notice = here / "notice"
+if notice.exists():
+    while not os.path.exists(notice.read_text()) and all(task.poll() is None for task in tasks):
+        time.sleep(0.01)
+    notice.unlink()
+    for task in tasks:
+        task.send_signal(signal.SIGUSR1)
+codes = [code if code >= 0 else 128 - code for code in (task.wait() for task in tasks)]
 sys.exit(max(codes) if ending is None else ending)
 """
 
@@ -78,7 +88,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts the programs on the PATH and stands in a folder with a recipe; returns the programs' folder."""
     programs = tmp_path / "slurm"
     programs.mkdir()
-    start = f"#!{sys.executable}\nimport json, os, pathlib, subprocess, sys\nhere = pathlib.Path(__file__).parent\n"
+    start = f"#!{sys.executable}\nimport json, os, pathlib, signal, subprocess, sys, time\nhere = pathlib.Path(__file__).parent\n"
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("srun", SRUN)):
         (programs / name).write_text(start + text, encoding="utf-8")
         (programs / name).chmod(0o755)
@@ -88,7 +98,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work = tmp_path / "work folder"
     work.mkdir()
     monkeypatch.chdir(work)
-    Path("sky.toml").write_text(RECIPE.format(data="nowhere"), encoding="utf-8")
+    Path("sky.toml").write_text(RECIPE.format(data="nowhere", steps=2), encoding="utf-8")
     return programs
 
 
@@ -144,13 +154,19 @@ def test_how_a_job_goes_on(slurm: Path, endings: list[int], codes: list[int], st
 
 
 @pytest.mark.proof
-def test_a_job_really_trains(slurm: Path, data_directory: Path) -> None:
-    Path("sky.toml").write_text(RECIPE.format(data=data_directory), encoding="utf-8")
-    result = incoder("launch", "slurm", "sky.toml", "--gpus-per-node", 1)
+def test_a_job_whose_time_is_up_goes_on_in_the_next_one(slurm: Path, data_directory: Path) -> None:
+    """Two processes, told to stop once the run is under way: they save, the job is requeued, and the next one ends the run."""
+    Path("sky.toml").write_text(RECIPE.format(data=data_directory, steps=100), encoding="utf-8")
+    (slurm / "notice").write_text("runs/sky/metrics.jsonl", encoding="utf-8")
+    result = incoder("launch", "slurm", "sky.toml", "--gpus-per-node", 2)
     log = Path("runs/sky/slurm-17.log").read_text(encoding="utf-8")
     assert result.exit_code == 0
-    assert json.loads((slurm / "codes").read_text(encoding="utf-8")) == [0], log
-    assert "runs/sky/step-00000002" in log
+    assert json.loads((slurm / "codes").read_text(encoding="utf-8")) == [0, 0], log
+    assert log.count("stopped by a signal") == 2
+    assert log.count("saved; back into the queue") == 1
+    steps = [json.loads(line) for line in Path("runs/sky/metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["step"] for line in steps if "loss" in line] == list(range(1, 101))
+    assert Path("runs/sky/step-00000100").is_dir()
 
 
 def test_no_sbatch_is_one_sentence(slurm: Path) -> None:

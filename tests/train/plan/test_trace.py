@@ -16,6 +16,7 @@ pytestmark = pytest.mark.proof
     ("preset", "rows", "world", "precision", "recompute", "chunk"),
     [
         ("small-60m", 16, 8, "bf16", "full", 2048),
+        ("small-60m", 16, 8, "fp16", "selective", 2048),
         ("small-60m", 16, 2, "bf16", "none", 4096),
         ("small-60m", 4, 2, "fp32", "none", 2048),
         ("small-30m", 8, 4, "fp16", "full", None),

@@ -38,9 +38,9 @@ def flops_of_token(config: ModelConfig, context: int, recompute: Recompute) -> F
     """Of training on one token in rows of `context` tokens, forwards and backwards; the tied head counts as parameters."""
     six_nd = 6 * config.parameters
     with_attention = six_nd + 12 * config.layers * config.d_model * context
-    # Selective recomputation keeps the products of matrices, which is where the FLOPs are.
-    again = with_attention / 3 if recompute == "full" else 0
-    return Flops(six_nd, with_attention, with_attention + again)
+    # All of the forward pass; or only the product that makes the feed-forward's wide middle, since the others' are kept.
+    again = {"none": 0, "selective": 2 * config.layers * config.d_model * config.d_ffn, "full": with_attention / 3}
+    return Flops(six_nd, with_attention, with_attention + again[recompute])
 
 
 def flops_per_token(config: ModelConfig, context: int, recompute: Recompute) -> tuple[float, float]:

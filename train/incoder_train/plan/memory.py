@@ -67,16 +67,16 @@ def memory(
     states = state_bytes(config, optimiser) / shard_group
 
     alone = shard_group == 1
-    stream = 4 if alone else weight  # autocast keeps the residual stream in fp32, FSDP's policy does not
-    entry = stream * config.d_model
-    saved = entry if recompute == "full" else block_bytes(config, weight, stream)
+    entry = weight * config.d_model
+    # Selective recomputation keeps what is as wide as the model: the inputs, queries, keys, values, and three results.
+    saved = {"full": entry, "selective": 7 * entry, "none": block_bytes(config, weight)}[recompute]
     loss = loss_bytes(config, tokens, weight, loss_chunk)
-    # The low-precision copies: autocast's of all weights; or the root unit, the block at work and the one on its way.
+    # The low-precision copies: of all weights; or the root unit, the block at work and the one on its way.
     copies = (0 if weight == 4 else weight * config.parameters) if alone else weight * (embedding + block)
     # In the backward pass also the next block on its way, the head's gradients, and this block's: low, and fp32 to be summed.
     reducing = 0 if alone else weight * (block + embedding) + (weight + 4) * block
     mask = (1 + weight) * rows * config.context**2 if packed else 0  # as booleans, and as what is added to the scores
-    one_block = backward_bytes(config, weight, stream) * tokens
+    one_block = backward_bytes(config, weight) * tokens
 
     def at(moment: str, layers: float, gradients: float, gathered: float, working: float) -> Memory:
         kept = (layers * saved + entry + weight * config.d_model) * tokens + mask
@@ -109,14 +109,14 @@ def loss_bytes(config: ModelConfig, tokens: int, weight: int, chunk: int | None)
     return weight * config.d_model * tokens + max(forwards, backwards)
 
 
-def block_bytes(config: ModelConfig, weight: int, stream: int) -> int:
+def block_bytes(config: ModelConfig, weight: int) -> int:
     """For each token, what a block keeps for its backward pass when nothing is recomputed."""
     d, f = config.d_model, config.d_ffn
     masks = 2 * d if config.dropout else 0
     # The inputs of both norms; their outputs, queries, keys, values and the attention's result; the feed-forward's two.
-    return 2 * stream * d + 6 * weight * d + 2 * weight * f + masks
+    return 8 * weight * d + 2 * weight * f + masks
 
 
-def backward_bytes(config: ModelConfig, weight: int, stream: int) -> int:
+def backward_bytes(config: ModelConfig, weight: int) -> int:
     """For each token, what one block's backward pass needs at its widest, in the feed-forward layer."""
-    return block_bytes(config, weight, stream) + weight * config.d_ffn
+    return block_bytes(config, weight) + weight * config.d_ffn
