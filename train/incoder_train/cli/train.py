@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from incoder_train.cli.common import need, one_sentence
-
-REQUEUE = 85  # the exit code of a run that was asked to stop and wants to go on
+from incoder_train.launch import REQUEUE
 
 
 def train(
