@@ -51,17 +51,18 @@ def write_shard(
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    offsets, characters, digest = [0], 0, hashlib.sha256()
+    offsets, characters, size, digest = [0], 0, 0, hashlib.sha256()
     with (unfinished / TOKENS).open("wb") as file:
         for texts in chain([first], batches):
             characters += sum(map(len, texts))
+            size += sum(len(text.encode(errors="replace")) for text in texts)
             for ids in tokenizer.encode_batch(texts):
                 content = np.asarray(ids, dtype).tobytes()
                 file.write(content)
                 digest.update(content)
                 offsets.append(offsets[-1] + len(ids))
     np.save(unfinished / OFFSETS, np.asarray(offsets, np.int64))
-    counts = {"documents": len(offsets) - 1, "tokens": offsets[-1], "characters": characters}
+    counts = {"documents": len(offsets) - 1, "tokens": offsets[-1], "characters": characters, "bytes": size}
     hashes = {"tokenizer_sha256": tokenizer_hash(tokenizer), "sha256": digest.hexdigest(), "dtype": dtype.str}
     (unfinished / REPORT).write_text(json.dumps(counts | hashes, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
