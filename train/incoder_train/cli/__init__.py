@@ -19,7 +19,7 @@ app = typer.Typer(
 app.command()(infill.infill)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
-app.command()(train.train)
+app.add_typer(train.app, name="train")
 app.command()(bundle.bundle)
 
 

@@ -56,14 +56,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     text = path.read_bytes().decode(errors="replace")
-    found = []
-    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), start=1):
-        try:
-            values = json.loads(line)
-            found.append({"step": values["step"]} | {k: v for k, v in values.items() if v is not None})
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise UserError(f"{path}, line {number}, is no line of metrics; remove it and try again") from None
-    return found
+    return [_values(line, f"{path}, line {i}") for i, line in enumerate(text.split("\n")[:-1], start=1)]
 
 
 def bits_per_byte(nats_per_token: float, *, tokens: int, size: int) -> float:
@@ -77,3 +70,11 @@ def bits_per_byte(nats_per_token: float, *, tokens: int, size: int) -> float:
 
 def _line(values: dict[str, float]) -> str:
     return json.dumps({name: value if math.isfinite(value) else None for name, value in values.items()}) + "\n"
+
+
+def _values(line: str, where: str) -> dict[str, float]:
+    try:
+        values = json.loads(line)
+        return {"step": values["step"]} | {name: value for name, value in values.items() if value is not None}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise UserError(f"{where}, is no line of metrics; remove it and try again") from None
