@@ -17,14 +17,16 @@ PLAIN_EVERY = 30.0  # seconds between lines in a log file
 class Progress:
     """A context manager around the training loop."""
 
-    def __init__(self, recipe: Recipe, parameters: int):
-        self._console = Console()
+    def __init__(self, recipe: Recipe, parameters: int, *, quiet: bool = False):
+        """`quiet` is for all processes of a run but one."""
+        self._console = Console(quiet=quiet)
         self._console.print(f"{recipe.name}: {recipe.model}, {parameters:,} parameters")
         columns = (
             "step {task.fields[step]}",
             "loss {task.fields[loss]}",
             "held out {task.fields[validation]}",
             "{task.fields[speed]} tokens/s",
+            "MFU {task.fields[mfu]}",
         )
         self._bar = Bar(
             TextColumn("{task.percentage:>3.0f}%"),
@@ -33,7 +35,14 @@ class Progress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._fields: dict[str, Any] = {"step": "0", "loss": "-", "validation": "-", "speed": "-", "left": "-"}
+        self._fields: dict[str, Any] = {
+            "step": "0",
+            "loss": "-",
+            "validation": "-",
+            "speed": "-",
+            "mfu": "-",
+            "left": "-",
+        }
         self._task = self._bar.add_task("", total=1.0, **self._fields)
         self._speed = 0.0
         self._started = self._last_line = time.monotonic()
@@ -64,11 +73,17 @@ class Progress:
                 f"{share:4.0%}  " + "  ".join(f"{key} {value}" for key, value in self._fields.items()), highlight=False
             )
 
-    def say(self, *, loss: float | None = None, validation: float | None = None) -> None:
+    def say(self, *, loss: float | None = None, validation: float | None = None, mfu: float | None = None) -> None:
         if loss is not None:
             self._update(loss=f"{loss:.3f}")
         if validation is not None:
             self._update(validation=f"{validation:.3f}")
+        if mfu is not None:
+            self._update(mfu=f"{mfu:.0%}")
+
+    def note(self, sentence: str) -> None:
+        """What happened once and matters: it stays above the moving line."""
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def _update(self, **fields: Any) -> None:
         self._fields |= fields
