@@ -6,6 +6,7 @@ draw_runs     loss, learning rate, gradient norm, speed and what else there is, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -76,9 +77,9 @@ def draw_runs(runs: dict[str, Lines], picture: Path) -> None:
         for colour, lines in zip(_colours(len(runs)), runs.values(), strict=True):
             tokens, values = _series(lines, panel.key)
             axes.plot(tokens, [value * panel.scale for value in values], color=colour, linewidth=1)
-        if panel.log:
-            axes.set_yscale("log", base=panel.log)
-            axes.yaxis.set_major_formatter("{x:g}")
+        found = [line[panel.key] for lines in runs.values() for line in lines if line.get(panel.key, 0) > 0]
+        if panel.log and found:
+            _log_axis(axes, found, panel.log)
         else:
             axes.set_ylim(bottom=0)
         axes.set_title(panel.label, loc="left", fontsize="medium")
@@ -97,7 +98,9 @@ def _draw_losses(axes: Axes, runs: dict[str, Lines]) -> None:
         low = axes.get_xaxis_transform()  # y from 0 at the axis to 1 at the top
         axes.plot(skipped, [0.03] * len(skipped), color=colour, transform=low, **STYLES["updates skipped"])
     keys = ("loss", "validation_loss")
-    _scale_losses(axes, [line[key] for lines in runs.values() for line in lines for key in keys if key in line])
+    losses = [line[key] for lines in runs.values() for line in lines for key in keys if key in line]
+    if losses and max(losses) > 3 * min(losses) > 0:  # so that the end of a run can be read beside its beginning
+        _log_axis(axes, losses)
     axes.set_title("loss (nats per token)", loc="left", fontsize="medium")
     _finish(axes)
     _explain(axes, runs)
@@ -127,15 +130,16 @@ def _finish(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _scale_losses(axes: Axes, losses: list[float]) -> None:
-    """Logarithmic where a run has come far, so that its end can be read beside its beginning."""
+def _log_axis(axes: Axes, values: Sequence[float], base: int = 10) -> None:
+    """A logarithmic axis with plain numbers, more of them the closer the values lie together."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    if losses and max(losses) > 3 * min(losses) > 0:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 6, 8)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    decades = math.log10(max(values) / min(values))
+    between = (1, 1.5, 2, 3, 4, 6, 8) if decades < 1 else (1, 2, 5) if decades < 2 else (1,)
+    axes.set_yscale("log", base=base)
+    axes.yaxis.set_major_locator(LogLocator(base, subs=between if base == 10 else (1,)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _where_skipped(lines: Lines) -> list[float]:

@@ -70,7 +70,8 @@ class Progress:
         if self._bar.disable and (time.monotonic() - self._last_line > PLAIN_EVERY or share >= 1):
             self._last_line = time.monotonic()
             self._console.print(
-                f"{share:4.0%}  " + "  ".join(f"{key} {value}" for key, value in self._fields.items()), highlight=False
+                f"{share:4.0%}  " + "  ".join(f"{key} {value}" for key, value in self._fields.items() if value != "-"),
+                highlight=False,
             )
 
     def say(self, *, loss: float | None = None, validation: float | None = None, mfu: float | None = None) -> None:
