@@ -4,7 +4,7 @@
 
 Each size is trained in a process of its own, whole and with rare lines split, on the files of the folders (by default what
 this Python has installed). "bytes/byte" is what a byte of the sample took above the process itself;
-`incoder_train.tokens.sampling` rounds the largest of these up.
+`incoder_train.tokens.sampling` adds a fifth to the largest of these.
 """
 
 from __future__ import annotations

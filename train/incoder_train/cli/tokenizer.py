@@ -62,7 +62,8 @@ def tokenizer_train(
     split_rare: Annotated[
         bool,
         typer.Option(
-            "--split-rare", help="Learn lines that occur once word by word: half the memory, tokens a little shorter."
+            "--split-rare",
+            help="Learn lines that occur once word by word: a third less memory, tokens a little shorter.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Which documents are the sample.")] = 0,

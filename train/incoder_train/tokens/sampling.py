@@ -24,10 +24,11 @@ from incoder_train.errors import UserError
 LINE_CAP = 100  # occurrences of one line that count: licence headers and repeated tests must not become tokens
 HELD_OUT_SHARE = 0.02  # of the texts, kept to measure compression, at most a tenth of the sample's size
 
-# Measured by benchmarks/tokenizer_memory.py, rounded up: the cost of a byte falls as the sample grows, because lines repeat.
+# Measured by benchmarks/tokenizer_memory.py, memory a fifth above it: other corpora repeat their lines more or less. The
+# cost of a byte falls as a sample grows (71, 67, 62 at 5, 10, 20 MB), but a budget that is kept is worth more than a full one.
 PROCESS_BYTES = 100_000_000  # the interpreter and what it has imported
-BYTES_PER_BYTE = {False: 85, True: 45}  # split_rare -> memory for a byte of the sample
-SECONDS_PER_MB = {False: 2.0, True: 1.5}
+BYTES_PER_BYTE = {False: 85, True: 53}  # split_rare -> memory for a byte of the sample
+SECONDS_PER_MB = {False: 2.4, True: 1.8}
 
 
 @dataclass(frozen=True)
@@ -169,8 +170,8 @@ def cap_lines(texts: Iterable[str]) -> Iterator[str]:
 def split_rare(texts: list[str]) -> Iterator[str]:
     """The texts with each line that occurs only once cut into its indent and its words, each with the spaces after it.
 
-    The cuts are line ends, which are no part of any merge but those of line ends with each other. Four of five distinct
-    lines occur once; nothing that is worth a token is seen only there.
+    The cuts are line ends, which are no part of any merge but those of line ends with each other. Most distinct lines
+    occur once, and a token that runs across words is worth its place only if its line comes again.
     """
     times = Counter(line for text in texts for line, _ in _lines(text))
     for text in texts:
