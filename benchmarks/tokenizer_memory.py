@@ -3,8 +3,7 @@
     python benchmarks/tokenizer_memory.py [FOLDER ...] [--megabytes 5,10,20,40] [--vocab-size 8192] [--ending .py]
 
 Each size is trained in a process of its own, whole and with rare lines split, on the files of the folders (by default what
-this Python has installed). "bytes/byte" is what a byte of the sample took above the process itself;
-`incoder_train.tokens.sampling` adds a fifth to the largest of these.
+this Python has installed). "bytes/byte" is what a byte of the sample took above the process itself.
 """
 
 from __future__ import annotations
@@ -39,10 +38,11 @@ def documents(folders: list[Path], ending: str) -> Iterator[tuple[str, str]]:
 def train_one(
     folders: list[Path], ending: str, megabytes: float, split_rare: bool, vocab_size: int
 ) -> dict[str, float]:
-    """In this process: bytes at its peak, before and after, processor seconds of training, bytes of the sample."""
-    sizes = measure(documents(folders, ending))
-    plan = plan_sample(sizes, sample_bytes=int(megabytes * 1e6), split_rare=split_rare)
-    before, started = _peak(), time.process_time()
+    """In this process: bytes at its peak, before and in the end, processor seconds of training, bytes of the sample."""
+    before = _peak()
+    languages = measure(documents(folders, ending))
+    plan = plan_sample(languages, sample_bytes=int(megabytes * 1e6), split_rare=split_rare)
+    started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "tokenizer.json"
         report = train_tokenizer(documents(folders, ending), plan, vocab_size=vocab_size, out=out)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from incoder_train.errors import UserError
 from incoder_train.tokens.sampling import (
     LINE_CAP,
+    PROBE,
     PROCESS_BYTES,
+    Language,
     cap_lines,
     draw,
     measure,
@@ -21,6 +23,9 @@ from incoder_train.tokens.sampling import (
 
 documents = st.lists(st.tuples(st.sampled_from(["c", "js", "py"]), st.text("ab é\n", max_size=60)), max_size=40)
 sizes = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**9))
+shares = st.floats(0, 1)
+languages = st.dictionaries(st.sampled_from("abcdef"), st.builds(Language, st.integers(0, 10**9), shares, shares))
+PYTHON = {"py": Language(10**9, 0.7, 0.4)}
 
 
 def size(text: str) -> int:
@@ -47,16 +52,18 @@ def test_balance_goes_from_proportional_to_equal() -> None:
     assert share_out(corpus, 40_000, 0.0) == {"py": 30_000, "lua": 10_000}  # all of it, and the rest goes to the other
 
 
-@given(sizes, st.lists(st.integers(PROCESS_BYTES + 100, 10**12), min_size=2), st.booleans())
-def test_more_memory_never_means_less_text(corpus: dict[str, int], budgets: list[int], rare: bool) -> None:
-    plans = [plan_sample(corpus, memory=memory, split_rare=rare) for memory in sorted(budgets)]
+@given(languages, st.lists(st.integers(PROCESS_BYTES + 1, 10**12), min_size=2), st.booleans(), shares)
+def test_more_memory_never_means_less_text(
+    found: dict[str, Language], budgets: list[int], rare: bool, balance: float
+) -> None:
+    plans = [plan_sample(found, memory=memory, split_rare=rare, balance=balance) for memory in sorted(budgets)]
     assert [plan.sample_bytes for plan in plans] == sorted(plan.sample_bytes for plan in plans)
     assert [plan.seconds for plan in plans] == sorted(plan.seconds for plan in plans)
     assert all(plan.memory <= memory for plan, memory in zip(plans, sorted(budgets), strict=True))
 
 
 def test_split_lines_need_less_memory() -> None:
-    whole, split = (plan_sample({"py": 10**9}, sample_bytes=10**8, split_rare=rare) for rare in (False, True))
+    whole, split = (plan_sample(PYTHON, sample_bytes=10**8, split_rare=rare) for rare in (False, True))
     assert split.memory < whole.memory
     assert split.sample_bytes == whole.sample_bytes
 
@@ -71,7 +78,21 @@ def test_split_lines_need_less_memory() -> None:
 )
 def test_what_cannot_be_planned(limits: dict[str, int], complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
-        plan_sample({"py": 10**9}, **limits)  # pyright: ignore[reportArgumentType]
+        plan_sample(PYTHON, **limits)  # pyright: ignore[reportArgumentType]
+
+
+def test_lines_that_repeat_cost_less() -> None:
+    """A memory budget buys more of a language that repeats itself; and the probe is bounded."""
+    repeats = [("c", f"/* the same licence in every file, {i % 50} */\n" * 9) for i in range(1000)]
+    differs = [("py", "".join(f"x{i * 9 + j} = {i**5} + {j}\n" for j in range(9))) for i in range(1000)]
+    found = measure(repeats + differs)
+    assert found["c"].distinct < 0.02
+    assert 0.8 < found["py"].distinct < 1
+    assert found["py"].distinct_split < found["py"].distinct
+    assert found["c"].size + found["py"].size < PROBE
+    large = {name: Language(10**9, one.distinct, one.distinct_split) for name, one in found.items()}
+    c, py = (plan_sample({name: large[name]}, memory=10**9).sample_bytes for name in ("c", "py"))
+    assert c > 5 * py
 
 
 # --- the sample --------------------------------------------------------------------------------------------------
@@ -88,7 +109,8 @@ def test_a_sample_is_whole_texts_but_for_one_of_each_language(
     cut = Counter(sample.texts) - texts
     assert sum(cut.values()) <= len(plan.sample)
     assert all(text.endswith("\n") and any(whole.startswith(text) for whole in texts) for text in cut)
-    assert not set(sample.held_out) - set(found)
+    for language, text in sample.held_out:
+        assert any(other == language and whole.startswith(text) for other, whole in found)
     shuffled = chance.sample(found, len(found))
     assert measure(shuffled, seed) == measure(found, seed)
     assert draw(shuffled, plan, seed) == sample

@@ -77,9 +77,9 @@ def tokenizer_train(
         if memory is None and sample_mb is None:
             memory = DEFAULT_MEMORY
         with console.status("measuring the corpus"):
-            sizes = measure(_documents(corpus, "train"), seed)
+            languages = measure(_documents(corpus, "train"), seed)
         plan = plan_sample(
-            sizes,
+            languages,
             memory=memory,
             sample_bytes=sample_mb and sample_mb * 1_000_000,
             balance=balance,
@@ -141,7 +141,10 @@ def _print_plan(console: Console, plan: Plan) -> None:
     table = Table("language", "corpus MB", "sample MB", "share", title="plan", title_justify="left")
     for language, size in sorted(plan.sample.items(), key=lambda item: -item[1]):
         table.add_row(
-            language, f"{plan.corpus[language] / 1e6:,.1f}", f"{size / 1e6:,.1f}", f"{size / plan.sample_bytes:.1%}"
+            language,
+            f"{plan.languages[language].size / 1e6:,.1f}",
+            f"{size / 1e6:,.1f}",
+            f"{size / plan.sample_bytes:.1%}",
         )
     _align(table)
     console.print(table)

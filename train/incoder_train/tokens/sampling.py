@@ -1,13 +1,14 @@
 """What the tokenizer learns from. Documents with their languages go in; a plan of what a budget of memory buys comes out,
 and then the sample itself: for each language its share, spread over all documents, the same whatever their order.
 
-    measure     a first reading: bytes of each language
+    measure     a first reading: bytes of each language, and how much its lines repeat
     plan        how many bytes of each language the budget allows, and what the training will take
     draw        a second reading: the sample, and held-out documents to judge the vocabulary by
     prepare     the sample as the trainer gets it: repeated lines capped, and if the plan says so, rare ones split
 
 To the trainer a line is one word (merges end only where lines do), and it keeps every distinct word with the places of
-all its pairs. That is what makes memory, not time, the limit: benchmarks/tokenizer_memory.py measures it.
+all its pairs: about a hundred bytes of memory for a byte of distinct words, whatever the language. That makes memory, not
+time, the limit; benchmarks/tokenizer_memory.py measures it.
 """
 
 from __future__ import annotations
@@ -15,27 +16,44 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 from incoder_train.errors import UserError
 
 LINE_CAP = 100  # occurrences of one line that count: licence headers and repeated tests must not become tokens
 HELD_OUT_SHARE = 0.02  # of the texts, kept to measure compression, at most a tenth of the sample's size
 
-# Measured by benchmarks/tokenizer_memory.py, memory a fifth above it: other corpora repeat their lines more or less. The
-# cost of a byte falls as a sample grows (71, 67, 62 at 5, 10, 20 MB), but a budget that is kept is worth more than a full one.
+PROBE = 4_000_000  # bytes of each language that are looked at to see how much its lines repeat
+
+# Measured by benchmarks/tokenizer_memory.py; what is left over is 5 to 40 %, the more the larger the sample.
 PROCESS_BYTES = 100_000_000  # the interpreter and what it has imported
-BYTES_PER_BYTE = {False: 85, True: 53}  # split_rare -> memory for a byte of the sample
-SECONDS_PER_MB = {False: 2.4, True: 1.8}
+TEXT_BYTES = 6.0  # for a byte of the sample
+WORD_BYTES = 105.0  # for a byte of distinct words, which are lines, or pieces of lines that occur once
+SECONDS_PER_BYTE = 0.032e-6  # for each byte of memory above the process
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a corpus has of a language."""
+
+    size: int  # bytes that may be sampled
+    distinct: float  # part of them that is left when each line is counted once
+    distinct_split: float  # the same when lines that occur once are split
+
+    def cost(self, split_rare: bool) -> float:
+        """Bytes of memory for a byte of the sample. It falls as a sample grows, so the plan errs to the safe side."""
+        return TEXT_BYTES + WORD_BYTES * (self.distinct_split if split_rare else self.distinct)
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much text of each language the tokenizer is learned from, and what that will take."""
 
-    corpus: dict[str, int]  # language -> bytes there are
+    languages: dict[str, Language]
     sample: dict[str, int]  # language -> bytes to learn from, at most
     split_rare: bool  # lines that occur only once are given to the trainer word by word
 
@@ -46,33 +64,36 @@ class Plan:
     @property
     def memory(self) -> int:
         """Bytes of the whole process at its peak."""
-        return PROCESS_BYTES + self.sample_bytes * BYTES_PER_BYTE[self.split_rare]
+        return PROCESS_BYTES + _cost(self.languages, self.sample, self.split_rare)
 
     @property
     def seconds(self) -> float:
         """About: of processor time, on a core of 2025."""
-        return self.sample_bytes / 1e6 * SECONDS_PER_MB[self.split_rare]
+        return (self.memory - PROCESS_BYTES) * SECONDS_PER_BYTE
 
 
-def measure(documents: Iterable[tuple[str, str]], seed: int = 0) -> dict[str, int]:
-    """Bytes by language of what may be sampled from `documents`, pairs of language and text."""
+def measure(documents: Iterable[tuple[str, str]], seed: int = 0) -> dict[str, Language]:
+    """What may be sampled from `documents`, pairs of language and text: all but what is held out."""
     sizes: Counter[str] = Counter()
+    probes: dict[str, _Lowest] = {}
     for language, text in documents:
         raw = text.encode()
-        if not _is_held_out(_rank(raw, seed)):
+        rank = _rank(raw, seed)
+        if not _is_held_out(rank):
             sizes[language] += len(raw)
-    return dict(sorted(sizes.items()))
+            probes.setdefault(language, _Lowest(PROBE)).offer(rank, raw)
+    return {language: _look_at(probes[language], size) for language, size in sorted(sizes.items())}
 
 
 def plan_sample(
-    corpus: dict[str, int],
+    languages: dict[str, Language],
     *,
     memory: int | None = None,
     sample_bytes: int | None = None,
     balance: float = 1.0,
     split_rare: bool = False,
 ) -> Plan:
-    """The largest sample that `memory` bytes allow, or one of `sample_bytes`, of a corpus with those bytes by language.
+    """The largest sample that `memory` bytes allow, or one of `sample_bytes`.
 
     Each language has a share in proportion to its bytes to the power `balance`: 1 as it comes, 0 all alike. Raises
     UserError when not even the process fits, or when both limits are given, or none.
@@ -81,13 +102,32 @@ def plan_sample(
         raise UserError(
             "say how much to learn from, by the memory it may take or by the size of the sample, not by both"
         )
+    sizes = {language: found.size for language, found in languages.items()}
     if memory is not None:
-        sample_bytes = (memory - PROCESS_BYTES) // BYTES_PER_BYTE[split_rare]
-        if sample_bytes <= 0:
+        if memory <= PROCESS_BYTES:
             raise UserError(
                 f"{memory:,} bytes of memory are too few to learn anything; the process alone takes {PROCESS_BYTES:,}"
             )
-    return Plan(corpus, share_out(corpus, sample_bytes or 0, balance), split_rare)
+        sample_bytes = bisect_right(
+            range(sum(sizes.values()) + 1),
+            memory - PROCESS_BYTES,
+            key=lambda size: _cost(languages, share_out(sizes, size, balance), split_rare),
+        )
+        sample_bytes -= 1
+    return Plan(languages, share_out(sizes, sample_bytes or 0, balance), split_rare)
+
+
+def _cost(languages: dict[str, Language], sample: dict[str, int], split_rare: bool) -> int:
+    return sum(ceil(size * languages[language].cost(split_rare)) for language, size in sample.items())
+
+
+def _look_at(probe: _Lowest, size: int) -> Language:
+    texts = list(cap_lines(raw.decode() for _, raw in probe.fitting()))
+    shares = []
+    for prepared in (texts, split_rare(texts)):
+        words = {line for text in prepared for line, _ in _lines(text)}
+        shares.append(sum(len(word.encode()) for word in words) / max(1, min(size, PROBE)))
+    return Language(size, *shares)
 
 
 def share_out(sizes: dict[str, int], budget: int, balance: float) -> dict[str, int]:
