@@ -6,15 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
-from incoder_train.tokens.shards import write_shard
-from incoder_train.training.metrics import EVENTS, METRICS, Metrics, bits_per_byte, read_metrics
+from incoder_train.training.metrics import EVENTS, METRICS, Metrics, read_metrics
 
 values = st.dictionaries(st.sampled_from(["loss", "lr", "mfu"]), st.floats(allow_nan=False), max_size=3)
 
@@ -57,14 +54,6 @@ def test_a_line_damaged_in_the_middle_is_named(tmp_path: Path) -> None:
         path.write_bytes(b'{"step": 1, "loss": 2.0}\n' + damage + b'{"step": 3, "loss": 2.0}\n')
         with pytest.raises(UserError, match=r"metrics\.jsonl, line 2, is no line of metrics"):
             read_metrics(path)
-
-
-def test_bits_per_byte_of_a_model_that_knows_nothing(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    """A uniform guess among V tokens costs log2 V bits a token, however many bytes the text has."""
-    counts = write_shard(tmp_path / "shard", [("def naïve(): ...\n" * 20, "a.py")], tokenizer)
-    assert counts["bytes"] > counts["characters"] > counts["tokens"]
-    found = bits_per_byte(math.log(tokenizer.vocab_size), tokens=counts["tokens"], size=counts["bytes"])
-    assert found * counts["bytes"] == pytest.approx(np.log2(tokenizer.vocab_size) * counts["tokens"])
 
 
 # --- TensorBoard -------------------------------------------------------------------------------------------------

@@ -59,15 +59,6 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return [_values(line, f"{path}, line {i}") for i, line in enumerate(text.split("\n")[:-1], start=1)]
 
 
-def bits_per_byte(nats_per_token: float, *, tokens: int, size: int) -> float:
-    """A loss that vocabularies can be compared by. `tokens` is how many a text of `size` bytes has: shard.json counts both.
-
-    The loss of a run divides by sentinels too, though they weigh nothing (as in the released code), which makes it, and
-    this, a little smaller than what a byte of text costs.
-    """
-    return nats_per_token / math.log(2) * tokens / size
-
-
 def _line(values: dict[str, float]) -> str:
     return json.dumps({name: value if math.isfinite(value) else None for name, value in values.items()}) + "\n"
 

@@ -17,9 +17,8 @@ PLAIN_EVERY = 30.0  # seconds between lines in a log file
 class Progress:
     """A context manager around the training loop."""
 
-    def __init__(self, recipe: Recipe, parameters: int, *, quiet: bool = False):
-        """`quiet` is for all processes of a run but one."""
-        self._console = Console(quiet=quiet)
+    def __init__(self, recipe: Recipe, parameters: int, *, shown: bool = True):
+        self._console = Console(quiet=not shown)
         self._console.print(f"{recipe.name}: {recipe.model}, {parameters:,} parameters")
         columns = (
             "step {task.fields[step]}",
@@ -82,8 +81,8 @@ class Progress:
         if mfu is not None:
             self._update(mfu=f"{mfu:.0%}")
 
-    def note(self, sentence: str) -> None:
-        """What happened once and matters: it stays above the moving line."""
+    def tell(self, sentence: str) -> None:
+        """A line of its own."""
         self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def _update(self, **fields: Any) -> None:

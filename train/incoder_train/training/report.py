@@ -40,8 +40,9 @@ def summarise(lines: Lines) -> dict[str, str]:
         if values:
             summary[label] = written.format(fold(values))
     waited = sum(line.get("data_wait", 0.0) for line in lines)
-    if waited and lines[-1].get("seconds"):
-        summary["waiting for data"] = f"{waited / lines[-1]['seconds']:.1%}"
+    seconds = max((line.get("seconds", 0.0) for line in lines), default=0.0)
+    if waited and seconds:
+        summary["waiting for data"] = f"{waited / seconds:.1%}"
     return summary
 
 
