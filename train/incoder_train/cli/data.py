@@ -70,6 +70,6 @@ def data_shard(
         except TokenizerError as error:
             raise UserError(str(error)) from None
         for split in ("train", "validation"):
-            documents = ((document.text, document.filename) for document in read_documents(corpus, split))
+            documents = ((document.text, document.header_attributes()) for document in read_documents(corpus, split))
             counts = write_shard((out or corpus) / split, documents, loaded, seed=seed)
             print(f"{split}: {counts['documents']:,} documents, {counts['tokens']:,} tokens")

@@ -4,8 +4,8 @@
     documents.npy     (documents + 1,) int64: where each document starts, and where the last one ends
     shard.json        counts, and the hashes of the tokenizer and of tokens.bin
 
-Each document is wrapped in its metadata before it is tokenised. Which attribute goes in front is a function of (seed,
-document index), so the same corpus gives the same bytes.
+Each document is wrapped in its metadata before it is tokenised, unless it carries its own. Which attribute goes in front
+is a function of (seed, document index), so the same corpus gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -36,10 +36,11 @@ class Shard:
     sha256: str  # of the tokens: what a run was trained on
 
 
-def write_shard(
-    out: Path, documents: Iterable[tuple[str, str]], tokenizer: Tokenizer, *, seed: int = 0
-) -> dict[str, int]:
-    """Tokenise `documents`, pairs of text and path, into the folder `out`. Returns the counts.
+Annotated = tuple[str, Mapping[str, str] | None]  # a text and its header's attributes; None: it has headers in it
+
+
+def write_shard(out: Path, documents: Iterable[Annotated], tokenizer: Tokenizer, *, seed: int = 0) -> dict[str, int]:
+    """Tokenise `documents` into the folder `out`. Returns the counts.
 
     A shard that is there is replaced when the new one is whole. Raises UserError when something else is there.
     """
@@ -90,10 +91,10 @@ def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
-def _wrapped(documents: Iterable[tuple[str, str]], seed: int) -> Iterator[str]:
-    for index, (text, path) in enumerate(documents):
+def _wrapped(documents: Iterable[Annotated], seed: int) -> Iterator[str]:
+    for index, (text, attributes) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
-        yield metadata.wrap(text, metadata.file_attributes(path), rng)
+        yield text if attributes is None else metadata.wrap(text, attributes, rng)
 
 
 def _batched(texts: Iterator[str]) -> Iterator[list[str]]:
