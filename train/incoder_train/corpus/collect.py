@@ -8,8 +8,9 @@ from typing import Any
 
 from incoder_train.corpus.document import Document
 from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_names
-from incoder_train.corpus.manifest import Archive, Entry
-from incoder_train.corpus.sources import checkouts, packages
+from incoder_train.corpus.manifest import Archive, Dump, Entry
+from incoder_train.corpus.sources import checkouts, dumps, packages, tables
+from incoder_train.corpus.stackoverflow import ThreadRules
 
 __all__ = ["ALLOWED_LICENCES", "check_licence", "collect", "fetch", "licence_names"]
 
@@ -20,6 +21,7 @@ KINDS: dict[str, tuple[Check, Read]] = {
     **dict.fromkeys(("wheel", "sdist", "npm", "debian"), (packages.check_licence, packages.collect)),
     "folder": (checkouts.check_folder_licence, checkouts.collect_folder),
     "git": (checkouts.check_checkout_licence, checkouts.collect_checkout),
+    **dict.fromkeys(("jsonl", "parquet"), (tables.check_table, tables.collect_table)),
 }
 
 
@@ -32,15 +34,28 @@ def fetch(entry: Entry, cache: Path) -> Path:
 
 
 def check_licence(entry: Entry, path: Path) -> None:
-    """Raises UserError unless the licence that the source itself states is allowed and is the one in the manifest."""
+    """Raises UserError unless the licence that the source itself states is allowed and is the one in the manifest. Rows of
+    a table and threads of a dump state one each; `licence_gate` judges those."""
+    if isinstance(entry, Dump):
+        return dumps.check_dump(entry, path)
     check, _ = KINDS[entry.kind]
-    check(entry, path)
+    return check(entry, path)
 
 
 def collect(
-    entry: Entry, path: Path, extensions: tuple[str, ...], dropped: Counter[str] | None = None
+    entry: Entry,
+    path: Path,
+    extensions: tuple[str, ...],
+    dropped: Counter[str] | None = None,
+    *,
+    threads: ThreadRules | None = None,
+    work: Path | None = None,
 ) -> Iterator[Document]:
     """The documents of a source that `fetch` has made ready, in a fixed order; of files, those that have one of
-    `extensions`. `dropped` is told what could not become a document: reason -> how many."""
+    `extensions`. `dropped` is told what could not become a document: reason -> how many. `threads` says what of a
+    StackExchange dump becomes text, `work` where it is sorted meanwhile."""
+    dropped = Counter() if dropped is None else dropped
+    if isinstance(entry, Dump):
+        return dumps.collect_dump(entry, path, dropped, threads or ThreadRules(), work)
     _, read = KINDS[entry.kind]
-    yield from read(entry, path, extensions, Counter() if dropped is None else dropped)
+    return read(entry, path, extensions, dropped)

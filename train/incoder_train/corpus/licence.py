@@ -40,6 +40,9 @@ LICENCE_SPELLINGS = {name.lower(): name for name in ALLOWED_LICENCES | THREAD_LI
     "boost-1.0": "BSL-1.0",
     "osi approved :: boost software license 1.0 (bsl-1.0)": "BSL-1.0",
     "osi approved :: the unlicense (unlicense)": "Unlicense",
+    "cc by-sa 2.5": "CC-BY-SA-2.5",
+    "cc by-sa 3.0": "CC-BY-SA-3.0",
+    "cc by-sa 4.0": "CC-BY-SA-4.0",
 }
 WORDS = re.compile(r"[()]|[^\s()]+")
 LONGEST = 100  # words in an expression; nobody's is longer, and the parser below recurses
