@@ -29,16 +29,18 @@ ANSWER_BOUNDS = (0, 1, 2, 4, 7, 14)
 
 @dataclass(frozen=True)
 class ThreadRules:
-    """What of a dump becomes text. None: no limit."""
+    """What of a dump becomes text. The defaults are the released pipeline's."""
 
-    answered_only: bool = True  # code: questions with an answer; paper: all
-    lowest_score: int | None = 0  # of an answer; the accepted one always stays
-    max_answers: int | None = 10
-    max_comments: int | None = 5  # on each post, the first ones
+    answered_only: bool = True  # only questions with an answer that is kept
+    answers: int = 10  # at most so many to a question; 0 for all
+    comments: int = 5  # at most so many on each post, the first ones; 0 for all
+    negative_answers: bool = False  # also answers with a score below 0 that were not accepted
+    front_probability: float = 0.5  # of each attribute to stand in the header and not in the closing tag
     seed: int = 0
 
 
-PAPER_RULES = ThreadRules(answered_only=False, lowest_score=None, max_answers=None, max_comments=None)
+# The paper's text takes all questions, answers and comments.
+PAPER_RULES = ThreadRules(answered_only=False, answers=0, comments=0, negative_answers=True)
 
 
 @dataclass
@@ -56,11 +58,9 @@ class Post:
 
 def kept_answers(question: Post, answers: Sequence[Post], rules: ThreadRules) -> list[Post]:
     """By descending score, the earlier of equals first. If there are too many, the accepted one is among the kept."""
-    good = [
-        a for a in answers if a.id == question.accepted or rules.lowest_score is None or a.score >= rules.lowest_score
-    ]
+    good = [a for a in answers if rules.negative_answers or a.score >= 0 or a.id == question.accepted]
     good.sort(key=lambda a: (a.id != question.accepted, -a.score, a.id))
-    return sorted(good[: rules.max_answers], key=lambda a: (-a.score, a.id))
+    return sorted(good[: rules.answers or None], key=lambda a: (-a.score, a.id))
 
 
 def thread_text(question: Post, answers: Sequence[Post], rules: ThreadRules) -> str | None:
@@ -75,8 +75,8 @@ def thread_text(question: Post, answers: Sequence[Post], rules: ThreadRules) -> 
     for post, tag, bounds in [(question, "q", QUESTION_BOUNDS), *((answer, "a", ANSWER_BOUNDS) for answer in kept)]:
         attributes = {"dscore": str(bucket(max(post.score, 0), bounds))} | ({"tags": tags} if tags else {})
         body = post_text(post.body)
-        pieces.append(wrap(f"{post.title.strip()}\n\n{body}" if tag == "q" else body, attributes, rng, tag))
-        pieces += [wrap(comment_text(text), {}, rng, "c") for text in post.comments[: rules.max_comments]]
+        pieces.append(wrap(f"{post.title.strip()}\n\n{body}" if tag == "q" else body, attributes, rng, tag, rules.front_probability))
+        pieces += [wrap(comment_text(text), {}, rng, "c") for text in post.comments[: rules.comments or None]]
     return "\n".join(pieces)
 
 

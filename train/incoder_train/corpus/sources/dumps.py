@@ -67,7 +67,9 @@ def _rows(path: Path, needed: Iterable[str], dropped: Counter[str]) -> Iterator[
 
 
 def _row(line: bytes) -> Row:
-    """Empty if the line is no row."""
+    """Empty if the line is no row. It must begin as one: a document type in front could define entities without end."""
+    if not line.startswith(b"<row"):
+        return {}
     try:
         element = ElementTree.fromstring(line)
     except ElementTree.ParseError:
@@ -132,7 +134,7 @@ def _deal_comments(path: Path, place: Path, partitions: int, dropped: Counter[st
     with ExitStack() as stack:
         remarks = _Dealer(stack, place, "remarks", partitions)
         for number in range(partitions):
-            question_of: dict[int, int] = dict(_dealt(place, "parents", number))
+            question_of = {row[0]: row[1] for row in _dealt(place, "parents", number)}
             for comment in _dealt(place, "comments", number):
                 post = comment[0]
                 remarks.deal(question_of.get(post, post), comment)
