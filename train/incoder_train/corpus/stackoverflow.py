@@ -75,7 +75,11 @@ def thread_text(question: Post, answers: Sequence[Post], rules: ThreadRules) -> 
     for post, tag, bounds in [(question, "q", QUESTION_BOUNDS), *((answer, "a", ANSWER_BOUNDS) for answer in kept)]:
         attributes = {"dscore": str(bucket(max(post.score, 0), bounds))} | ({"tags": tags} if tags else {})
         body = post_text(post.body)
-        pieces.append(wrap(f"{post.title.strip()}\n\n{body}" if tag == "q" else body, attributes, rng, tag, rules.front_probability))
+        pieces.append(
+            wrap(
+                f"{post.title.strip()}\n\n{body}" if tag == "q" else body, attributes, rng, tag, rules.front_probability
+            )
+        )
         pieces += [wrap(comment_text(text), {}, rng, "c") for text in post.comments[: rules.comments or None]]
     return "\n".join(pieces)
 
