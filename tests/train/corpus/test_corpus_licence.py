@@ -97,6 +97,7 @@ def test_spellings_lead_to_the_list(name: str) -> None:
 def test_several_licences_are_one_expression() -> None:
     assert all_of(["MIT"]) == "MIT"
     assert all_of(["MIT", "MIT OR ISC", "ISC"]) == "ISC AND MIT AND (MIT OR ISC)"
+    assert all_of(["MIT AND ISC", "ISC AND BSD-2-Clause"]) == "BSD-2-Clause AND ISC AND MIT"
     assert not permissive(all_of(["MIT OR GPL-3.0-only", "MPL-2.0"]))
 
 

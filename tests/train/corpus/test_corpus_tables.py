@@ -32,7 +32,9 @@ ROWS: list[dict[str, Any]] = [
     ROW,
     ROW | {"path": "b.js"},
     ROW | {"path": "c.py", "stars": None, "licence": None, "crawl": None},
-    ROW | {"path": "d.py", "source": "gitlab", "licence": "gpl-3.0"},
+    ROW | {"path": "d.py", "source": "gitlab", "licence": "bsd-3-clause"},
+    ROW | {"path": "x.py", "licence": "gpl-3.0"},
+    ROW | {"path": "n.ipynb", "content": "{}"},
     ROW | {"path": "e.py", "repository": "someone/Starlette"},
     ROW | {"path": "../f.py"},
     ROW | {"path": None},
@@ -63,7 +65,7 @@ def table(folder: Path, content: bytes, filename: str = "a.jsonl", **keys: str) 
 
 
 def read(entry: Table, folder: Path, dropped: Counter[str] | None = None) -> list[Document]:
-    return list(collect(entry, fetch(entry, folder), (".py",), dropped))
+    return list(collect(entry, fetch(entry, folder), (".py", ".ipynb"), dropped))
 
 
 @pytest.mark.parametrize("filename", WRITERS)
@@ -74,12 +76,15 @@ def test_tables_of_each_kind(filename: str, tmp_path: Path) -> None:
     assert [(d.path, d.licence, d.attributes) for d in found] == [
         ("src/a.py", "MIT", {"source": "github", "dstars": "3"}),
         ("c.py", "ISC", {"source": "github"}),
-        ("d.py", "gpl-3.0", {"source": "gitlab"}),
+        ("d.py", "BSD-3-Clause", {"source": "gitlab"}),
         ("g.py", "MIT", {"source": "github", "dstars": "3"}),
     ]
     assert {(d.repository, d.archive, d.ext) for d in found} == {("ada/half", "t", ".py")}
     assert [d.text for d in found[::3]] == ["x = 1\n", "na\u00efve = '\U0001f600'\n"]
-    assert dropped == {"held out for evaluation": 1, "path leads out of the archive": 1, "malformed row": 1}
+    assert dropped == {"held out for evaluation": 1, "path leads out of the archive": 1, "malformed row": 1} | {
+        "licence not allowed": 1,
+        "not a notebook": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_tables_of_each_kind(filename: str, tmp_path: Path) -> None:
 def test_rows_that_are_no_files(line: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_LINE", 200_000)
     monkeypatch.setattr("incoder_train.corpus.sources.tables.MAX_FILE", 1000)
-    good = b'{"text": "x", "path": "a.py"}\n'
+    good = b'{"text": "x", "path": "a.py", "licence": "MIT"}\n'
     dropped: Counter[str] = Counter()
     found = read(table(tmp_path, good + line + b"\n\n" + good.strip()), tmp_path, dropped)
     assert [d.text for d in found] == ["x", "x"]
@@ -113,7 +118,7 @@ def test_rows_that_are_no_files(line: bytes, reason: str, tmp_path: Path, monkey
 def test_any_row_is_a_document_or_counted(tmp_path_factory: pytest.TempPathFactory, row: dict[str, Any]) -> None:
     folder = tmp_path_factory.mktemp("table")
     dropped: Counter[str] = Counter()
-    row = {"path": "a.py", "text": "x", **row}
+    row = {"path": "a.py", "text": "x", "licence": "MIT", **row}
     found = read(table(folder, json.dumps(row).encode()), folder, dropped)
     for document in found:
         document.text.encode()

@@ -64,12 +64,12 @@ def normalised(stated: str) -> str:
     return " ".join(words).replace("( ", "(").replace(" )", ")")
 
 
-def all_of(names: Iterable[str]) -> str:
+def all_of(expressions: Iterable[str]) -> str:
     """One expression for licences that hold together."""
-    distinct = sorted(set(names))
-    if len(distinct) == 1:
-        return distinct[0]
-    return " AND ".join(f"({name})" if re.search(r"\bOR\b", name) else name for name in distinct)
+    parts = {part for e in expressions for part in (e.split(" AND ") if not re.search(r"\bOR\b|[()]", e) else [e])}
+    if len(parts) == 1:
+        return parts.pop()
+    return " AND ".join(f"({part})" if re.search(r"\bOR\b", part) else part for part in sorted(parts))
 
 
 def permissive(expression: str, allowed: frozenset[str] = ALLOWED_LICENCES) -> bool:
