@@ -89,9 +89,9 @@ HOUSE_RULES: Rules = {
 RULES = PAPER_RULES | HOUSE_RULES
 
 
-def filter_documents(documents: Iterable[Document]) -> Iterator[Verdict]:
+def filter_documents(documents: Iterable[Document], rules: Rules = RULES) -> Iterator[Verdict]:
     for document in documents:
-        yield document, next((reason for reason, applies in RULES.items() if applies(document)), None)
+        yield document, next((reason for reason, applies in rules.items() if applies(document)), None)
 
 
 def is_test(document: Document) -> bool:
