@@ -6,12 +6,12 @@ keys of its documents sorted (`key_table`); for each part of the key space `find
 and says which documents are copies of which; each task drops its own (`drop_found`)."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from incoder_train.corpus.document import Document, Verdict
+from incoder_train.corpus.words import joined_words
 
 COPY = "copy of an earlier file"
 
@@ -23,8 +23,9 @@ EQUALS = np.dtype([("rank", "<u4"), ("ordinal", "<u4"), ("first_rank", "<u4"), (
 
 def dedup_key(document: Document) -> tuple[str, bytes, int]:
     r"""(extension, MD5 of the words joined by spaces, number of words); words are what `\W+` separates."""
-    words = re.findall(r"\w+", document.text)
-    return document.ext, hashlib.md5(" ".join(words).encode(), usedforsecurity=False).digest(), len(words)
+    words = joined_words(document.text)
+    count = words.count(b" ") + bool(words)
+    return document.ext, hashlib.md5(words, usedforsecurity=False).digest(), count
 
 
 def drop_copies(documents: Iterable[Document]) -> Iterator[Verdict]:
