@@ -8,11 +8,17 @@ A manifest sets them in a table, the command line with `--paper`, then `--option
 """
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from incoder_train.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,16 @@ def set_options(options: Options, table: Mapping[str, Any], where: str) -> Optio
     return replace(options, **changes)
 
 
-def differences(options: Options) -> dict[str, Any]:
-    """What is not at its default."""
-    return {f.name: value for f in fields(options) if (value := getattr(options, f.name)) != DEFAULTS[f.name]}
+def parse_options(settings: Iterable[str]) -> dict[str, Any]:
+    """`KEY=VALUE` from a command line, the value as in TOML; a string needs no quotes."""
+    table = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--option: {setting!r} is not of the form KEY=VALUE.")
+        quoted = isinstance(DEFAULTS.get(key.strip()), str)
+        try:
+            table[key.strip()] = value.strip() if quoted else tomllib.loads(f"value = {value}")["value"]
+        except ValueError:
+            raise UserError(f"--option: {value!r} is no value for '{key}'; write it as in TOML.") from None
+    return table

@@ -98,6 +98,11 @@ def finished(step: Step, rank: int, work: Path) -> Counts | None:
     return content["statistics"] if whole and content["inputs"] == step.inputs[rank] else None
 
 
+def kept_statistics(work: Path, step: str, rank: int) -> Counts:
+    """What a finished task of an earlier step left."""
+    return json.loads(place(work, step, rank, MARKER).read_bytes())["statistics"]
+
+
 def run(steps: Sequence[Step], work: Path, *, workers: int, progress: Progress) -> list[list[Counts]]:
     """The statistics of each step's tasks, by rank. The tasks of a step run on up to `workers` processes (here, if one);
     finished ones are skipped. Raises UserError if a worker is killed, or what the first failing task raises; finished
