@@ -3,17 +3,19 @@
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from incoder_train.corpus.neardup import (
-    BANDS,
     PERMUTATIONS,
+    ROWS,
     SHINGLE,
     band_keys,
     later_members,
     links,
     partition_of,
+    rows_for,
     shingles,
     signature,
 )
@@ -36,7 +38,7 @@ def edited(words: list[str], edits: int, rng: random.Random) -> list[str]:
 
 def keep_first(texts: list[str], partitions: int, order: list[int]) -> list[int]:
     """The whole way: records into partitions, in any order; links of each; the numbers of what goes."""
-    numbers = np.repeat(np.array(order, np.uint64), BANDS)
+    numbers = np.repeat(np.array(order, np.uint64), PERMUTATIONS // ROWS)
     keys = np.concatenate([band_keys(texts[number]) for number in order])
     parts = partition_of(keys, partitions)
     found = [links(keys[parts == part], numbers[parts == part]) for part in range(partitions)]
@@ -101,6 +103,14 @@ def test_of_each_cluster_the_first_stays(found: list[tuple[int, int]], rng: rand
 
     rng.shuffle(found)
     assert later_members(np.array(found, np.uint64).reshape(-1, 2)).tolist() == expected
+
+
+@pytest.mark.parametrize("similarity", [0.1, 0.5, 0.7, 0.85, 0.95])
+def test_rows_put_the_threshold_where_it_is_asked_for(similarity: float) -> None:
+    rows = rows_for(similarity)
+    bands = PERMUTATIONS // rows
+    assert abs((1 / bands) ** (1 / rows) - similarity) < 0.05
+    assert band_keys("some text", rows).shape == (bands,)
 
 
 def test_an_empty_partition_has_no_links() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,15 @@ from incoder_train.errors import UserError
 
 if TYPE_CHECKING:
     from incoder_train.corpus import runner
+    from incoder_train.corpus.build import Dispatch
+    from incoder_train.corpus.runner import Step
 
 app = typer.Typer(no_args_is_help=True, help="From source archives to token shards.")
+
+
+class Cluster(str, Enum):
+    ray = "ray"
+    slurm = "slurm"
 
 
 @app.command("build")
@@ -42,6 +50,15 @@ def data_build(
     keep_work: Annotated[
         bool, typer.Option("--keep-work", help="Keep the tasks' files, for a quick build of a changed manifest.")
     ] = False,
+    on: Annotated[
+        Cluster | None, typer.Option(help="Perform the tasks on a cluster that sees the same folders, not here.")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="With --on slurm: an option of sbatch, as partition=cpu; may be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Collect, filter, redact, deduplicate and decontaminate a corpus. A killed build goes on where it was."""
     with one_sentence():
@@ -56,6 +73,8 @@ def data_build(
         if near_dedup:
             options = set_options(options, {"near_dedup": True}, "--near-dedup")
         console = Console()
+        workers = workers or _cores()
+        dispatch = _dispatch(on, workers, sbatch or [], console)
         with _bars(console) as progress:
             statistics = build_corpus(
                 manifest,
@@ -64,8 +83,9 @@ def data_build(
                 benchmarks=benchmarks,
                 without_decontamination=without_decontamination,
                 options=options,
-                workers=workers or _cores(),
+                workers=workers,
                 keep_work=keep_work,
+                dispatch=dispatch,
                 progress=progress,
             )
         print_stages(console, statistics)
@@ -116,6 +136,27 @@ def data_shard(
             documents = ((document.text, document.header_attributes()) for document in read_documents(corpus, split))
             counts = write_shard((out or corpus) / split, documents, loaded, seed=seed, front_probability=front)
             print(f"{split}: {counts['documents']:,} documents, {counts['tokens']:,} tokens")
+
+
+def _dispatch(on: Cluster | None, workers: int, sbatch: list[str], console: Console) -> Dispatch | None:
+    """What performs the tasks on a cluster; None if they are performed here."""
+    if on is None:
+        return None
+    need("datatrove", "scale")
+    need("ray", "scale")
+    from incoder_train.corpus.executors import perform_on_ray, submit_to_slurm
+
+    if on is Cluster.ray:
+        return lambda steps, work: perform_on_ray(steps, work, workers=workers)
+    pairs = [setting.partition("=") for setting in sbatch]
+    options = {key: value for key, _, value in pairs}
+
+    def submit(steps: Sequence[Step], work: Path) -> None:
+        if jobs := submit_to_slurm(steps, work, workers=workers, sbatch=options):
+            console.print(f"submitted jobs {', '.join(jobs)}; run the same command again when they are done")
+            raise typer.Exit
+
+    return submit
 
 
 def _cores() -> int:

@@ -10,7 +10,7 @@ documents.json is removed first and put in place last: a folder that has one is 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ from incoder_train.corpus.lines import PART, read_part
 from incoder_train.corpus.manifest import Manifest, read_manifest
 from incoder_train.corpus.options import Options
 from incoder_train.corpus.reading import SORTING
-from incoder_train.corpus.runner import UNFINISHED, Counts, Progress, merge, place, run, writing
+from incoder_train.corpus.runner import UNFINISHED, Counts, Progress, Step, merge, place, run, writing
 from incoder_train.corpus.stages import corpus_steps
 from incoder_train.errors import UserError
 
 DOCUMENTS = "documents.jsonl.zst"
 REPORT = "documents.json"
 WORK = ".work"
+
+Dispatch = Callable[[Sequence[Step], Path], None]  # performs the tasks of steps in a folder, or some of them
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def build_corpus(
     options: Options | None = None,
     workers: int = 1,
     keep_work: bool = False,
+    dispatch: Dispatch | None = None,
     progress: Progress = lambda step, done, world: None,
 ) -> Statistics:
     """Builds the corpus into the folder `out`, fetching into `cache` what is not there; what an earlier, killed build
@@ -96,13 +99,18 @@ def build_corpus(
     archives = []
     for number, archive in enumerate(manifest.archives):
         progress("fetch", number, len(manifest.archives))
-        archives.append(fetch(archive, cache))
+        archives.append(fetch(archive, cache.resolve()))  # other machines have other working folders
     progress("fetch", len(archives), len(archives))
 
     steps = corpus_steps(manifest, archives, options, benchmarks)
     for left in out.glob(f"{UNFINISHED}*"):
         left.unlink(missing_ok=True)
+<<<<<<< HEAD
     shutil.rmtree(out / WORK / SORTING, ignore_errors=True)
+=======
+    if dispatch:
+        dispatch(steps, out.resolve() / WORK)
+>>>>>>> helper/speed-data
     results = run(steps, out / WORK, workers=workers, progress=progress)
     parts = [place(out / WORK, steps[-1].name, rank, PART) for rank in range(steps[-1].world)]
     with writing(out / REPORT) as new_report, writing(out / DOCUMENTS) as new_documents:

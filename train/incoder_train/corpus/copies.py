@@ -28,18 +28,18 @@ BAND = np.dtype([("high", "<u8"), ("ordinal", "<u4")])
 class Keys:
     """What is noted of each document of a `read` task."""
 
-    near: bool
+    near_rows: int  # in a band of near copies' keys; 0 if they are not to be found
     exact: list[object] = field(default_factory=list)
     bands: list[np.ndarray] = field(default_factory=list)
 
     def add(self, ordinal: int, document: Document) -> None:
         self.exact.append(dedup_key(document))
-        if self.near:
-            self.bands.append(band_keys(document.text))
+        if self.near_rows:
+            self.bands.append(band_keys(document.text, self.near_rows))
 
     def write(self, work: Path, rank: int) -> None:
         _save(work, "read", rank, KEYS, key_table(self.exact))
-        if self.near:
+        if self.near_rows:
             table = np.empty(sum(map(len, self.bands)), BAND)
             table["high"] = np.concatenate([*self.bands, np.empty(0, np.uint64)])
             table["ordinal"] = np.repeat(np.arange(len(self.bands), dtype=np.uint32), [len(b) for b in self.bands])

@@ -4,11 +4,11 @@ Massive Datasets, section 3.4). Texts go in; the numbers of the documents that r
     text -> band_keys -> partition_of -> (one partition at a time) links -> (all links) later_members
 
 The shape is that of exact deduplication by key partitions. Each rank writes one record (key, document) for each of the
-BANDS keys of a document into the partition of the key; each partition is then read by itself, so memory holds one
+keys of a document into the partition of the key; each partition is then read by itself, so memory holds one
 partition, and its links come out; the links of all partitions (only documents that resemble another occur in them) give
 the clusters, of which the first document stays:
 
-    keys = band_keys(document.text)                                # (16,) uint64
+    keys = band_keys(document.text, rows_for(0.7))                 # (16,) uint64
     for key, partition in zip(keys, partition_of(keys, 64)): ...   # append (key, number) to that partition
     pairs = links(keys_of_partition, numbers_of_partition)         # (n, 2) uint64
     dropped = later_members(np.concatenate([pairs, ...]))          # sorted numbers, uint64
@@ -26,8 +26,8 @@ import numpy as np
 from incoder_train.corpus.words import joined_words
 
 SHINGLE = 5  # words
-BANDS, ROWS = 16, 8
-PERMUTATIONS = BANDS * ROWS
+PERMUTATIONS = 128
+ROWS = 8
 CHUNK = 1024  # shingles hashed at a time: PERMUTATIONS x CHUNK numbers of 4 bytes fit a core's cache
 
 _random = np.random.Philox(key=2022)  # its raw numbers are the same in every version of numpy
@@ -35,8 +35,8 @@ _ODD = np.uint64(1)  # multiplication by an odd number is a permutation of the n
 WORD_FACTORS = _random.random_raw(SHINGLE) | _ODD
 FACTORS = (_random.random_raw(PERMUTATIONS) | _ODD).astype(np.uint32)[:, None]
 OFFSETS = _random.random_raw(PERMUTATIONS).astype(np.uint32)[:, None]
-ROW_FACTORS = _random.random_raw(PERMUTATIONS).reshape(BANDS, ROWS) | _ODD
-BAND_OFFSETS = _random.random_raw(BANDS)  # equal rows in different bands are no match
+ROW_FACTORS = _random.random_raw(PERMUTATIONS) | _ODD
+BAND_OFFSETS = _random.random_raw(PERMUTATIONS)  # equal rows in different bands are no match
 
 
 def shingles(text: str) -> np.ndarray:
@@ -62,10 +62,18 @@ def signature(text: str) -> np.ndarray:
     return least
 
 
-def band_keys(text: str) -> np.ndarray:
-    """(BANDS,) uint64. Two texts are near-copies if any of their keys are equal."""
-    rows = signature(text).reshape(BANDS, ROWS)
-    return _mixed(_mixed(rows * ROW_FACTORS).sum(axis=1, dtype=np.uint64) + BAND_OFFSETS)
+def rows_for(similarity: float) -> int:
+    """The rows in a band with which half or so of the pairs of this similarity are found: (1 / bands)^(1 / rows) is next to
+    it. Fewer rows find more."""
+    return min(range(1, PERMUTATIONS + 1), key=lambda rows: abs((PERMUTATIONS // rows) ** (-1 / rows) - similarity))
+
+
+def band_keys(text: str, rows: int = ROWS) -> np.ndarray:
+    """(PERMUTATIONS // rows,) uint64. Two texts are near-copies if any of their keys are equal."""
+    bands = PERMUTATIONS // rows
+    used = slice(bands * rows)
+    mixed = _mixed(signature(text)[used] * ROW_FACTORS[used]).reshape(bands, rows)
+    return _mixed(mixed.sum(axis=1, dtype=np.uint64) + BAND_OFFSETS[:bands])
 
 
 def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:

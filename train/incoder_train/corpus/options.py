@@ -31,6 +31,9 @@ class Options:
     redact_threads: bool = False  # and in StackOverflow's threads, which the released code leaves as they are
     dedup: bool = True  # exact copies
     near_dedup: bool = False  # near copies (MinHash), which neither paper nor code drops
+    near_similarity: float = (
+        0.7  # of their runs of five words, from which on two files are likely taken for near copies
+    )
     answered_only: bool = True  # StackOverflow: only questions with an answer
     answers: int = 10  # StackOverflow: at most so many answers to a question; 0 for all
     comments: int = 5  # StackOverflow: at most so many comments to a post; 0 for all
@@ -53,8 +56,8 @@ PAPER = replace(
 )
 
 CHOICES = {"line_unit": ("characters", "tokens"), "split_by": ("file", "project")}
-LEAST = {"answers": 0, "comments": 0, "front_probability": 0.0, "partitions": 1}
-MOST = {"front_probability": 1.0, "partitions": 65_536}
+LEAST = {"near_similarity": 0.1, "answers": 0, "comments": 0, "front_probability": 0.0, "partitions": 1}
+MOST = {"near_similarity": 1.0, "front_probability": 1.0, "partitions": 65_536}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 DEFAULTS = asdict(Options())
 

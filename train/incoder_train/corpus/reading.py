@@ -12,6 +12,7 @@ from incoder_train.corpus.document import Document, Stage
 from incoder_train.corpus.licence import licence_gate
 from incoder_train.corpus.lines import PART, write_part
 from incoder_train.corpus.manifest import Manifest
+from incoder_train.corpus.neardup import rows_for
 from incoder_train.corpus.notebooks import convert_notebooks
 from incoder_train.corpus.options import Options
 from incoder_train.corpus.rules import filter_by_options, redact_by_options
@@ -46,7 +47,7 @@ def read_archive(
     documents = tallied(counted(((document, None) for document in documents), counts["collect"]), collected, language)
     for name, stage in stages.items():
         documents = counted(stage(documents), counts.setdefault(name, {}))
-    keys = copies.Keys(near=options.near_dedup)
+    keys = copies.Keys(rows_for(options.near_similarity) if options.near_dedup else 0)
     with writing(place(work, "read", rank, PART)) as temporary:
         written = write_part(temporary, noting(documents, keys.add), level=1)
     keys.write(work, rank)
