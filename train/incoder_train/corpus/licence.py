@@ -27,15 +27,19 @@ LICENCE_SPELLINGS = {name.lower(): name for name in ALLOWED_LICENCES | THREAD_LI
     "new bsd": "BSD-3-Clause",
     "3-clause bsd license": "BSD-3-Clause",
     "osi approved :: bsd license": "BSD-3-Clause",
+    "bsd 3-clause license": "BSD-3-Clause",
+    "bsd 2-clause license": "BSD-2-Clause",
     "apache2": "Apache-2.0",
     "apache-2": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
+    "apache 2.0 license": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
     "osi approved :: apache software license": "Apache-2.0",
     "psf": "PSF-2.0",
     "psf-2": "PSF-2.0",
     "osi approved :: python software foundation license": "PSF-2.0",
+    "isc license": "ISC",
     "osi approved :: isc license (iscl)": "ISC",
     "boost-1.0": "BSL-1.0",
     "osi approved :: boost software license 1.0 (bsl-1.0)": "BSL-1.0",
@@ -44,6 +48,7 @@ LICENCE_SPELLINGS = {name.lower(): name for name in ALLOWED_LICENCES | THREAD_LI
     "cc by-sa 3.0": "CC-BY-SA-3.0",
     "cc by-sa 4.0": "CC-BY-SA-4.0",
 }
+OPERATOR = re.compile(r"\b(?:AND|OR|WITH)\b|^\(", re.IGNORECASE)
 WORDS = re.compile(r"[()]|[^\s()]+")
 LONGEST = 100  # words in an expression; nobody's is longer, and the parser below recurses
 
@@ -53,16 +58,18 @@ def normalised(stated: str) -> str:
     line = " ".join(stated.split())
     if whole := LICENCE_SPELLINGS.get(line.lower()):
         return whole
+    if not OPERATOR.search(line):
+        return line
     words = [w.upper() if w.upper() in {"AND", "OR", "WITH"} else _spelled(w) for w in WORDS.findall(line)]
     return " ".join(words).replace("( ", "(").replace(" )", ")")
 
 
-def all_of(names: Iterable[str]) -> str:
+def all_of(expressions: Iterable[str]) -> str:
     """One expression for licences that hold together."""
-    distinct = sorted(set(names))
-    if len(distinct) == 1:
-        return distinct[0]
-    return " AND ".join(f"({name})" if re.search(r"\bOR\b", name) else name for name in distinct)
+    parts = {part for e in expressions for part in (e.split(" AND ") if not re.search(r"\bOR\b|[()]", e) else [e])}
+    if len(parts) == 1:
+        return parts.pop()
+    return " AND ".join(f"({part})" if re.search(r"\bOR\b", part) else part for part in sorted(parts))
 
 
 def permissive(expression: str, allowed: frozenset[str] = ALLOWED_LICENCES) -> bool:
@@ -136,6 +143,7 @@ SENTENCES = (
     ),
     ("BSL-1.0", (r"boost software license - version 1\.0",)),
     ("Unlicense", (r"free and unencumbered software released into the public domain",)),
+    ("Python-2.0", (r"python software foundation license version 2", r"beopen\.com license agreement")),
     ("PSF-2.0", (r"python software foundation license version 2",)),
     (
         "MIT",
@@ -157,21 +165,23 @@ SENTENCES = (
     ),
     ("BSD-2-Clause", (r"redistribution and use in source and binary forms",)),
 )
+CONTAINED_IN = {"BSD-2-Clause": "BSD-3-Clause", "PSF-2.0": "Python-2.0"}
 # Sentences that make a licence another one, or that belong to one which is not allowed.
 RIDERS = re.compile(
-    r"general public licen[sc]e|mozilla public|commons clause|non-?commercial|used for good, not evil|beopen"
+    r"general public licen[sc]e|mozilla public|commons clause|non-?commercial|used for good, not evil"
     r"|all advertising materials|express or implied licenses to any party's patent|any nuclear facility"
     r"|except as contained in this notice, the name"
 )
+PYTHONS_OWN_MENTION = "previously distributed under the gnu general public license"  # in Python-2.0, of something else
 
 
 def recognised(text: str) -> str:
     """The licence whose text this is, several joined by AND; empty if it is none that is allowed."""
-    plain = re.sub(r"[\s#*/;|>]+", " ", text).lower()
-    if RIDERS.search(plain):
+    plain = re.sub(r"(?:[\s#*;|>]|//)+", " ", text).lower()
+    if RIDERS.search(plain.replace(PYTHONS_OWN_MENTION, "")):
         return ""
     found = [name for name, patterns in SENTENCES if all(re.search(pattern, plain) for pattern in patterns)]
-    return all_of(found[:-1] if "BSD-3-Clause" in found else found) if found else ""
+    return all_of(name for name in found if CONTAINED_IN.get(name) not in found) if found else ""
 
 
 def debian_licence(copyright_file: str) -> str:

@@ -1,10 +1,19 @@
 """Text out of markup: HTML as StackOverflow's posts are written, Markdown as notebooks' text cells are. Tags go and what they
-enclose stays; character references become characters."""
+enclose stays; character references become characters. A small scanner of our own: what Python's parser makes of broken HTML
+changes between its releases, and the same dump must give the same bytes."""
 
+import html
 import re
-from html.parser import HTMLParser
+from collections.abc import Callable
 
-UNSEEN = frozenset({"script", "style"})
+# What is not text, in one pass; each alternative ends at the end of the text at the latest, so that scanning stays linear.
+MARKUP = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(script|style)\b.*?(?:</\1\s*>|\Z)"
+    r"|<(?P<close>/?)(?P<tag>[a-z][a-z0-9]*)[^>]*(?:>|\Z)"
+    r"|<[!?][^>]*(?:>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
 MENTION = re.compile(r"(`[^`]*`)|(?<![\w@./])@\w[\w-]*")
 
 
@@ -13,13 +22,28 @@ def without_mentions(text: str) -> str:
     return MENTION.sub(lambda match: match[1] or "", text)
 
 
-def html_to_text(markup: str, *, keep_code: bool = False, mentions: bool = True) -> str:
-    """The text of an HTML fragment. With `keep_code`, code of several lines stays in `<code>` and `</code>`."""
-    reader = _Reader(keep_code, mentions)
-    reader.feed(markup)
-    reader.close()
-    reader.end_code()
-    return "".join(reader.pieces)
+def html_to_text(markup: str, *, keep_code: bool = False, prose: Callable[[str], str] = str) -> str:
+    """The text of an HTML fragment. With `keep_code`, code of several lines stays in `<code>` and `</code>`. What is not
+    code passes through `prose`."""
+    pieces: list[str] = []
+    code: list[str] | None = None  # what has been read of a <code>
+    position = 0
+
+    def end_code(code: list[str]) -> str:
+        text = "".join(code)
+        return f"<code>{text}</code>" if keep_code and "\n" in text.strip("\n") else text
+
+    for match in MARKUP.finditer(markup):
+        text, position = html.unescape(markup[position : match.start()]), match.end()
+        (pieces if code is None else code).append(prose(text) if code is None else text)
+        if (match["tag"] or "").lower() == "code":
+            if match["close"] and code is not None:
+                pieces.append(end_code(code))
+                code = None
+            elif not match["close"] and code is None:
+                code = []
+    rest = html.unescape(markup[position:])
+    return "".join([*pieces, prose(rest) if code is None else end_code([*code, rest])])
 
 
 def markdown_to_text(markdown: str) -> str:
@@ -27,40 +51,3 @@ def markdown_to_text(markdown: str) -> str:
     from markdown_it import MarkdownIt
 
     return html_to_text(MarkdownIt("commonmark").enable("table").render(markdown)).strip()
-
-
-class _Reader(HTMLParser):
-    def __init__(self, keep_code: bool, mentions: bool):
-        super().__init__(convert_charrefs=True)
-        self.keep_code, self.mentions = keep_code, mentions
-        self.pieces: list[str] = []
-        self.code: list[str] | None = None  # what has been read of a <code>
-        self.unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in UNSEEN:
-            self.unseen += 1
-        elif tag == "code" and self.code is None:
-            self.code = []
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in UNSEEN:
-            self.unseen = max(self.unseen - 1, 0)
-        elif tag == "code":
-            self.end_code()
-
-    def handle_data(self, data: str) -> None:
-        if self.unseen:
-            return
-        if self.code is not None:
-            self.code.append(data)
-        else:
-            self.pieces.append(data if self.mentions else without_mentions(data))
-
-    def end_code(self) -> None:
-        if self.code is None:
-            return
-        code = "".join(self.code)
-        several = self.keep_code and "\n" in code.strip("\n")
-        self.pieces.append(f"<code>{code}</code>" if several else code)
-        self.code = None

@@ -85,7 +85,7 @@ def thread_text(question: Post, answers: Sequence[Post], rules: ThreadRules) -> 
 
 
 def post_text(body: str) -> str:
-    return _squeezed(html_to_text(body, keep_code=True, mentions=False))
+    return _squeezed(html_to_text(body, keep_code=True, prose=without_mentions))
 
 
 def comment_text(text: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from incoder_train.corpus.manifest import Archive
 from incoder_train.errors import UserError
 
-MINUTES_10 = 600  # seconds
+TIMEOUT = 600  # seconds
 
 
 def download(archive: Archive, folder: Path) -> None:
@@ -54,13 +54,13 @@ def _run(command: list[str], folder: Path) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=MINUTES_10,
+            timeout=TIMEOUT,
             stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         return f"{command[0]} is not installed"
     except subprocess.TimeoutExpired:
-        return f"{command[0]} took longer than {MINUTES_10} s"
+        return f"{command[0]} took longer than {TIMEOUT} s"
     words = [line for line in client.stderr.splitlines() if line.strip() and "A complete log" not in line]
     return re.sub(r"^(?:ERROR|npm error|E): ?", "", (words or [f"{command[0]} brought another file"])[-1].strip())
 

@@ -41,7 +41,7 @@ def check_table(entry: Table, path: Path) -> None:
 
 def collect_table(entry: Table, path: Path, extensions: tuple[str, ...], dropped: Counter[str]) -> Iterator[Document]:
     """The rows whose path has one of `extensions`, in the order of the table. Each has a licence of its own, which
-    `licence_gate` judges."""
+    is still to be judged."""
     rows = _parquet_rows(path) if entry.kind == "parquet" else map(_json_row, read_lines(path, dropped))
     for row in rows:
         document = _document(row, entry) if isinstance(row, Mapping) else "malformed row"
