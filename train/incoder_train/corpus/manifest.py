@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
+from incoder_train.corpus.options import Options, set_options
 from incoder_train.errors import UserError
 
 if sys.version_info >= (3, 11):
@@ -115,6 +116,7 @@ class Manifest:
     extensions: tuple[str, ...]  # of the files to read, with the dot, lower case
     tests_share: float  # at most this share of an archive's characters may be tests, 0 to 1
     archives: tuple[Entry, ...]
+    options: Options
 
 
 KINDS: dict[str, type[Entry]] = {
@@ -153,11 +155,15 @@ def read_manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise UserError(f"{path} is not valid TOML ({error}); correct it.") from None
 
+    choices = table.pop("options", {})
+    if not isinstance(choices, dict):
+        raise UserError(f"{path}: 'options' must be a table; write [options] above its keys.")
+    options = set_options(Options(), choices, f"{path}, [options]")
     _check_keys(table, MANIFEST_KEYS, MANIFEST_KEYS, f"{path}")
     archives = tuple(
         _entry(entry, f"{path}, archive {number}") for number, entry in enumerate(table["archive"], start=1)
     )
-    manifest = Manifest(table["name"], tuple(table["extensions"]), table["tests_share"], archives)
+    manifest = Manifest(table["name"], tuple(table["extensions"]), table["tests_share"], archives, options)
     _check_values(manifest, path)
     return manifest
 
