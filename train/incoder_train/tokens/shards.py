@@ -47,12 +47,12 @@ class Shard:
     name: str = "the data"  # for messages
 
 
-Annotated = tuple[str, Mapping[str, str] | None]  # a text and its header's attributes; None: it has headers in it
+Attributed = tuple[str, Mapping[str, str] | None]  # a text and what its header tells; None: it has its headers in it
 
 
 def write_shard(
     out: Path,
-    documents: Iterable[Annotated],
+    documents: Iterable[Attributed],
     tokenizer: Tokenizer,
     *,
     seed: int = 0,
@@ -171,7 +171,7 @@ def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
-def _wrapped(documents: Iterable[Annotated], seed: int, front_probability: float) -> Iterator[str]:
+def _wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
     for index, (text, attributes) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
         yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)
