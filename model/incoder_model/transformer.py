@@ -25,6 +25,23 @@ def position_table(rows: int, d_model: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def segment_places(segments: Tensor) -> Tensor:
+    """(batch, time) segment numbers to (batch, time): each token's place in its segment, from 0."""
+    index = torch.arange(segments.shape[1], device=segments.device).expand(segments.shape)
+    begins = segments != segments.roll(1, dims=1)
+    begins[:, 0] = True
+    return index - (index * begins).cummax(dim=1).values
+
+
+def segment_mask(segments: Tensor) -> Tensor:
+    """(batch, time) segment numbers to (batch, 1, time, time): what each token sees, which is its segment up to itself.
+
+    It takes batch * time * time bytes (8 rows of 2,048: 32 MiB), once for all layers. Attention by flash kernels takes no such
+    mask; the memory-efficient ones do.
+    """
+    return (segments[:, None, :, None] == segments[:, None, None, :]).tril()
+
+
 class KVCache:
     """The keys and values of the first `length` tokens of each row, in buffers of fixed size.
 
@@ -111,15 +128,25 @@ class Transformer(nn.Module):
         table = position_table(self.config.context + POSITION_OFFSET, self.config.d_model)
         self.register_buffer("positions", table, persistent=False)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """(batch, time) ids to (batch, time, d_model) hidden states; with a cache, `tokens` follow what it holds."""
+    def forward(self, tokens: Tensor, cache: KVCache | None = None, segments: Tensor | None = None) -> Tensor:
+        """(batch, time) ids to (batch, time, d_model) hidden states; with a cache, `tokens` follow what it holds.
+
+        segments: (batch, time), rising along a row. Each segment is read as if it stood alone: positions begin anew in it,
+        and attention stays within it. Not together with a cache.
+        """
         time = tokens.shape[1]
         start = cache.length if cache is not None else 0
         if start + time > self.config.context:
             raise ValueError(f"{start + time} tokens do not fit in a context of {self.config.context}")
-        first = start + POSITION_OFFSET
-        x = self.dropout(self.embed_tokens(tokens) * self.embed_scale + self.positions[first : first + time])
-        causal = None
+        if segments is not None and cache is not None:
+            raise ValueError("segments are for training: a cache holds one text in each row")
+        if segments is None:
+            first, causal = start + POSITION_OFFSET, None
+            positions = self.positions[first : first + time]
+        else:
+            places, causal = segment_places(segments), segment_mask(segments)
+            positions = self.positions[places + POSITION_OFFSET]
+        x = self.dropout(self.embed_tokens(tokens) * self.embed_scale + positions)
         if start and time > 1:  # (time, start + time): every earlier token, and of the new ones those up to oneself
             causal = torch.ones(time, start + time, dtype=torch.bool, device=tokens.device).tril(start)
         for layer, block in enumerate(self.layers):

@@ -123,6 +123,7 @@ def data_shard(
     """Tokenise a corpus into the shards that training reads."""
     from incoder_model.tokenizer import TokenizerError, load_tokenizer
     from incoder_train.corpus import read_documents
+    from incoder_train.corpus.build import read_statistics
     from incoder_train.tokens.shards import write_shard
 
     with one_sentence():
@@ -130,9 +131,10 @@ def data_shard(
             loaded = load_tokenizer(tokenizer)
         except TokenizerError as error:
             raise UserError(str(error)) from None
+        front = read_statistics(corpus).options["front_probability"]
         for split in ("train", "validation"):
-            documents = ((document.text, document.filename) for document in read_documents(corpus, split))
-            counts = write_shard((out or corpus) / split, documents, loaded, seed=seed)
+            documents = ((document.text, document.header_attributes()) for document in read_documents(corpus, split))
+            counts = write_shard((out or corpus) / split, documents, loaded, seed=seed, front_probability=front)
             print(f"{split}: {counts['documents']:,} documents, {counts['tokens']:,} tokens")
 
 

@@ -1,6 +1,6 @@
 """The whole pipeline: a manifest goes in, a folder comes out.
 
-    documents.jsonl.zst   one document a line: {text, path, filename, ext, archive, licence, split}
+    documents.jsonl.zst   one document a line: {text, path, filename, ext, archive, licence, split}, and what else is known
     documents.json        what went in, what came out, why the rest was dropped, stage by stage; checksums
     .work/                what finished tasks have left; goes when the corpus is complete
 
@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,13 @@ import zstandard
 
 from incoder_train.corpus.collect import fetch
 from incoder_train.corpus.document import Document
-from incoder_train.corpus.lines import read_part
+from incoder_train.corpus.finishing import benchmark_windows, top_originals
+from incoder_train.corpus.lines import PART, read_part
 from incoder_train.corpus.manifest import Manifest, read_manifest
 from incoder_train.corpus.options import Options
+from incoder_train.corpus.reading import SORTING
 from incoder_train.corpus.runner import UNFINISHED, Counts, Progress, Step, merge, place, run, writing
-from incoder_train.corpus.stages import PART, TOP_ORIGINALS, benchmark_windows, corpus_steps
+from incoder_train.corpus.stages import corpus_steps
 from incoder_train.errors import UserError
 
 DOCUMENTS = "documents.jsonl.zst"
@@ -104,8 +105,12 @@ def build_corpus(
     steps = corpus_steps(manifest, archives, options, benchmarks)
     for left in out.glob(f"{UNFINISHED}*"):
         left.unlink(missing_ok=True)
+<<<<<<< HEAD
+    shutil.rmtree(out / WORK / SORTING, ignore_errors=True)
+=======
     if dispatch:
         dispatch(steps, out.resolve() / WORK)
+>>>>>>> helper/speed-data
     results = run(steps, out / WORK, workers=workers, progress=progress)
     parts = [place(out / WORK, steps[-1].name, rank, PART) for rank in range(steps[-1].world)]
     with writing(out / REPORT) as new_report, writing(out / DOCUMENTS) as new_documents:
@@ -163,7 +168,7 @@ def _statistics(
         for ext, collected in sorted(read["collected"].items(), key=lambda item: -item[1]["bytes"])
     }
     duplicates = finish["duplicates"]
-    duplicates["originals"] = nlargest(TOP_ORIGINALS, duplicates["originals"], key=lambda row: row["copies"])
+    duplicates["originals"] = top_originals(duplicates["originals"])
     return Statistics(
         name=manifest.name,
         documents=sum(split["documents"] for split in splits.values()),

@@ -48,8 +48,7 @@ def key_table(keys: Iterable[object]) -> np.ndarray:
 def find_copies(tables: Sequence[np.ndarray], part: int, parts: int) -> np.ndarray:
     """Of the keys in `part` (0 to parts - 1) of the key space: (n,) EQUALS, sorted by rank and ordinal, of the documents
     that have equals. `tables` are the KEYS of every task, by rank; only what lies in the part is read."""
-    first, last = (-(-(edge << 64) // parts) for edge in (part, part + 1))  # of the high halves; `last` is outside
-    slices = [table[_below(table, first) : _below(table, last)] for table in tables]
+    slices = [part_of(table, part, parts) for table in tables]
     keys = np.concatenate([*slices, np.empty(0, KEYS)])
     ranks = np.repeat(np.arange(len(slices), dtype=np.uint32), [len(s) for s in slices])
     order = np.lexsort((keys["ordinal"], ranks, keys["low"], keys["high"]))
@@ -76,5 +75,9 @@ def drop_found(documents: Iterable[Document], dropped: Mapping[int, str]) -> Ite
         yield document, dropped.get(ordinal)
 
 
-def _below(table: np.ndarray, high: int) -> int:
-    return len(table) if high >> 64 else int(np.searchsorted(table["high"], np.uint64(high)))
+def part_of(table: np.ndarray, part: int, parts: int) -> np.ndarray:
+    """The rows whose keys lie in one part of the key space; the table is sorted by `high`, and only they are read."""
+    first, last = (-(-(edge << 64) // parts) for edge in (part, part + 1))  # `last` is outside
+    start = np.searchsorted(table["high"], np.uint64(first))
+    stop = len(table) if last >> 64 else np.searchsorted(table["high"], np.uint64(last))
+    return table[start:stop]

@@ -12,6 +12,10 @@ import zstandard
 from incoder_train.corpus.document import Document
 from incoder_train.errors import UserError
 
+PART = ".jsonl.zst"
+# Of the fields that few documents have, a line holds those that this one has.
+RARE = ("repository", "attributes", "own_metadata")
+
 
 def write_part(path: Path, documents: Iterable[Document], *, level: int) -> int:
     """Writes one frame of `documents` and returns how many they were."""
@@ -19,7 +23,8 @@ def write_part(path: Path, documents: Iterable[Document], *, level: int) -> int:
     compressor = zstandard.ZstdCompressor(level, write_checksum=True)
     with path.open("wb") as file, compressor.stream_writer(file) as stream:
         for document in documents:
-            stream.write(json.dumps(vars(document), ensure_ascii=False).encode() + b"\n")
+            fields = {name: value for name, value in vars(document).items() if value or name not in RARE}
+            stream.write(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
             written += 1
     return written
 

@@ -27,10 +27,13 @@ class Options:
     copyleft_notice: bool = True  # drop a file that quotes the GNU General Public License; the paper does not say so
     filter_notebooks: bool = False  # the released code lets every notebook pass its filters
     own_rules: bool = False  # drop also vendored, generated, tiny and huge files by rules that are neither's
-    redact: bool = True  # e-mail addresses
+    redact: bool = True  # e-mail addresses in files
+    redact_threads: bool = False  # and in StackOverflow's threads, which the released code leaves as they are
     dedup: bool = True  # exact copies
-    near_dedup: bool = False  # near copies (MinHash), which neither drops
-    near_similarity: float = 0.85  # the Jaccard similarity above which two files are likely near copies
+    near_dedup: bool = False  # near copies (MinHash), which neither paper nor code drops
+    near_similarity: float = (
+        0.7  # of their runs of five words, from which on two files are likely taken for near copies
+    )
     answered_only: bool = True  # StackOverflow: only questions with an answer
     answers: int = 10  # StackOverflow: at most so many answers to a question; 0 for all
     comments: int = 5  # StackOverflow: at most so many comments to a post; 0 for all
@@ -53,7 +56,7 @@ PAPER = replace(
 )
 
 CHOICES = {"line_unit": ("characters", "tokens"), "split_by": ("file", "project")}
-LEAST = {"near_similarity": 0.0, "answers": 0, "comments": 0, "front_probability": 0.0, "partitions": 1}
+LEAST = {"near_similarity": 0.1, "answers": 0, "comments": 0, "front_probability": 0.0, "partitions": 1}
 MOST = {"near_similarity": 1.0, "front_probability": 1.0, "partitions": 65_536}
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 DEFAULTS = asdict(Options())

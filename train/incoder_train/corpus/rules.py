@@ -1,4 +1,4 @@
-"""Which of the filters' rules apply under the options."""
+"""Which of the rules about single documents apply under the options, and to which documents."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from incoder_train.corpus.document import Document, Verdict
 from incoder_train.corpus.filters import HOUSE_RULES, NOTICES, PAPER_RULES, Rules, filter_documents
 from incoder_train.corpus.options import Options
+from incoder_train.corpus.redact import redact_documents
 
 ALWAYS = ("not UTF-8", "licence of its own")  # of the rules of our own: neither is a matter of taste
 TOKENS = re.compile(r"\w+")  # the tokens of the paper's deduplication
@@ -33,9 +34,18 @@ def rules_for(options: Options) -> Rules:
 
 
 def filter_by_options(documents: Iterable[Document], options: Options) -> Iterator[Verdict]:
+    """The rules are about code: threads pass, and unless the options say otherwise notebooks do."""
     rules = rules_for(options)
     for document in documents:
-        if document.ext.startswith(".ipynb") and not options.filter_notebooks:
+        if document.own_metadata or (document.ext == ".ipynb" and not options.filter_notebooks):
             yield document, None
         else:
             yield from filter_documents([document], rules)
+
+
+def redact_by_options(documents: Iterable[Document], options: Options) -> Iterator[Verdict]:
+    for document in documents:
+        if options.redact_threads if document.own_metadata else options.redact:
+            yield from redact_documents([document])
+        else:
+            yield document, None

@@ -11,6 +11,11 @@ def size_of(document: Document) -> int:
     return len(document.text) if document.text.isascii() else len(document.text.encode())
 
 
+def language(document: Document) -> str:
+    """What it is counted under: a file's extension."""
+    return "thread" if document.own_metadata else document.ext or "no extension"
+
+
 def counted(
     verdicts: Iterable[Verdict], counts: Counts, on_drop: Callable[[Document, str], None] | None = None
 ) -> Iterator[Document]:

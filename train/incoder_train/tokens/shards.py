@@ -4,8 +4,8 @@
     documents.npy     (documents + 1,) int64: where each document starts, and where the last one ends
     shard.json        counts, and the hashes of the tokenizer and of tokens.bin
 
-Each document is wrapped in its metadata before it is tokenised. Which attribute goes in front is a function of (seed,
-document index), so the same corpus gives the same bytes.
+Each document is wrapped in its metadata before it is tokenised, unless it carries its own. Which attribute goes in front
+is a function of (seed, document index), so the same corpus gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -28,24 +31,40 @@ TOKENS, OFFSETS, REPORT = "tokens.bin", "documents.npy", "shard.json"
 BATCH = 256  # documents tokenised at a time, on all cores
 
 
+class Tokens(Protocol):
+    """What is read of a shard: an array does, and so do those below."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, which: slice, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Shard:
-    tokens: np.ndarray  # (tokens,) uint16 or uint32, memory-mapped
+    tokens: Tokens  # (tokens,) uint16 or uint32, memory-mapped
     offsets: np.ndarray  # (documents + 1,) int64
     tokenizer_sha256: str
     sha256: str  # of the tokens: what a run was trained on
+    name: str = "the data"  # for messages
+
+
+Annotated = tuple[str, Mapping[str, str] | None]  # a text and its header's attributes; None: it has headers in it
 
 
 def write_shard(
-    out: Path, documents: Iterable[tuple[str, str]], tokenizer: Tokenizer, *, seed: int = 0
+    out: Path,
+    documents: Iterable[Annotated],
+    tokenizer: Tokenizer,
+    *,
+    seed: int = 0,
+    front_probability: float = 0.5,
 ) -> dict[str, int]:
-    """Tokenise `documents`, pairs of text and path, into the folder `out`. Returns the counts.
+    """Tokenise `documents` into the folder `out`. Returns the counts. `front_probability` is for `metadata.wrap`.
 
     A shard that is there is replaced when the new one is whole. Raises UserError when something else is there.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / REPORT).exists():
         raise UserError(f"{out} holds other things than a token shard; empty it, or name another folder with --out")
-    batches = _batched(_wrapped(documents, seed))
+    batches = _batched(_wrapped(documents, seed, front_probability))
     first = next(batches, [])  # documents that cannot be read fail here, before anything is written
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     unfinished = out.with_name(f".{out.name}.unfinished")
@@ -70,30 +89,92 @@ def write_shard(
 
 
 def open_shard(folder: Path) -> Shard:
-    """Raises UserError when the folder holds no finished shard."""
+    """A shard, or a folder of several, opened as one in the order of their names.
+
+    Tokens are mapped when they are first read. Raises UserError when there is no finished shard, when one was cut short, or
+    when two were made with different tokenizers.
+    """
+    if (folder / REPORT).exists() or not folder.is_dir():
+        folders = [folder]
+    else:
+        folders = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".") or [folder]
+    opened = [_open_one(path) for path in folders]
+    if len(opened) == 1:
+        return opened[0]
+    for path, shard in zip(folders, opened, strict=True):
+        if shard.tokenizer_sha256 != opened[0].tokenizer_sha256:
+            raise UserError(f"{path} was made with another tokenizer than {folders[0]}; make the shards again with one")
+    tokens = JoinedTokens([shard.tokens for shard in opened])
+    offsets = [shard.offsets[:-1] + start for shard, start in zip(opened, tokens.starts, strict=True)]
+    digest = hashlib.sha256("".join(shard.sha256 for shard in opened).encode()).hexdigest()
+    return Shard(
+        tokens, np.concatenate([*offsets, [len(tokens)]]), opened[0].tokenizer_sha256, digest, name=str(folder)
+    )
+
+
+def _open_one(folder: Path) -> Shard:
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-        tokens = np.memmap(folder / TOKENS, dtype=report["dtype"], mode="r")
-        offsets = np.load(folder / OFFSETS)
-        shard = Shard(tokens, offsets, report["tokenizer_sha256"], report["sha256"])
+        tokens = MappedTokens(folder / TOKENS, np.dtype(report["dtype"]))
+        offsets = np.load(folder / OFFSETS, mmap_mode="r")
+        shard = Shard(tokens, offsets, report["tokenizer_sha256"], report["sha256"], name=str(folder))
         counted = int(offsets[-1])
+        size = (folder / TOKENS).stat().st_size
     except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
         raise UserError(f"{folder} holds no token shard ({error}); make one with `incoder data shard`") from None
-    if len(tokens) != counted:
+    if size != counted * tokens.dtype.itemsize:
         raise UserError(
-            f"{folder / TOKENS} has {len(tokens)} tokens, {OFFSETS} speaks of {counted}; make the shard again"
+            f"{folder / TOKENS} has {size / tokens.dtype.itemsize:g} tokens, {OFFSETS} speaks of {counted}; "
+            "make the shard again"
         )
     return shard
+
+
+class MappedTokens:
+    """The tokens of a file, mapped into memory when the first of them is asked for."""
+
+    def __init__(self, path: Path, dtype: np.dtype):
+        self.path, self.dtype = path, dtype
+        self.length = path.stat().st_size // dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, which: slice) -> np.ndarray:
+        return self._mapped[which]
+
+    @cached_property
+    def _mapped(self) -> np.ndarray:
+        if not self.length:
+            return np.empty(0, self.dtype)
+        return np.memmap(self.path, dtype=self.dtype, mode="r").view(np.ndarray)  # plain: slices cost half
+
+
+class JoinedTokens:
+    """The tokens of several shards as if they were one array. A slice is a document's: it lies in one shard."""
+
+    def __init__(self, parts: Sequence[Tokens]):
+        self.parts = parts
+        ends = np.cumsum([len(part) for part in parts])
+        self.starts, self.length = [0, *ends[:-1].tolist()], int(ends[-1])
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, which: slice) -> np.ndarray:
+        part = bisect_right(self.starts, which.start) - 1
+        start = self.starts[part]
+        return self.parts[part][which.start - start : which.stop - start]
 
 
 def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
-def _wrapped(documents: Iterable[tuple[str, str]], seed: int) -> Iterator[str]:
-    for index, (text, path) in enumerate(documents):
+def _wrapped(documents: Iterable[Annotated], seed: int, front_probability: float) -> Iterator[str]:
+    for index, (text, attributes) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
-        yield metadata.wrap(text, metadata.file_attributes(path), rng)
+        yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)
 
 
 def _batched(texts: Iterator[str]) -> Iterator[list[str]]:

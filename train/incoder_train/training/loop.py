@@ -289,7 +289,7 @@ def _samples(recipe: Recipe, folder: Path, tokenizer: Tokenizer) -> Samples:
     shard = open_shard(folder)
     if shard.tokenizer_sha256 != tokenizer_hash(tokenizer):
         raise UserError(f"{folder} was made with another tokenizer than {recipe.data.tokenizer}; make the shard again")
-    samples = Samples(
+    return Samples(
         shard,
         tokenizer,
         context=recipe.data.context,
@@ -298,8 +298,3 @@ def _samples(recipe: Recipe, folder: Path, tokenizer: Tokenizer) -> Samples:
         spans=recipe.data.spans,
         editor_share=recipe.data.editor_share,
     )
-    if len(samples.blocks) < recipe.run.batch_size:
-        raise UserError(
-            f"{folder} has {len(samples.blocks)} blocks, fewer than one batch of {recipe.run.batch_size}; add data"
-        )
-    return samples

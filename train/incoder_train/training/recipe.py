@@ -18,7 +18,7 @@ from typing import Any, Literal
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_train.errors import UserError
-from incoder_train.tokens.batches import SHORTEST
+from incoder_train.tokens.blocks import SHORTEST
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,0 +1,47 @@
+"""Causal masking of arrays: `incoder_model.causal_mask` is the plain twin, list for list and number for number.
+
+A block of token ids (time,) goes in, with random numbers and a budget; its masked sequence, int64, comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
+from incoder_train.tokens.spans import editor_span
+
+
+def mask(document: np.ndarray, spans: Sequence[Span], sentinels: Sentinels) -> np.ndarray:
+    """`causal_mask.mask` for sorted, disjoint spans, which it does not check."""
+    masked = np.empty(len(document) + 3 * len(spans), np.int64)
+    body, tail = 0, len(document) + sum(1 + start - end for start, end in spans)  # where the next token of each goes
+    position = 0
+    for k, (start, end) in enumerate(spans):
+        hole, over = body + start - position, tail + 1 + end - start
+        masked[body:hole] = document[position:start]
+        masked[hole] = masked[tail] = sentinels[k]
+        masked[tail + 1 : over] = document[start:end]
+        masked[over] = sentinels.end
+        body, tail, position = hole + 1, over + 1, end
+    masked[body : body + len(document) - position] = document[position:]
+    return masked
+
+
+def mask_block(
+    block: np.ndarray, rng: np.random.Generator, sentinels: Sentinels, *, budget: int, how: SpanDistribution
+) -> np.ndarray:
+    """`causal_mask.mask_block`: the paper's spans, in at most `budget` tokens."""
+    n = min(draw_count(rng, how), sentinels.count, max(1, budget // 4))
+    block = block[: max(0, budget - 3 * n)]
+    return mask(block, draw_spans(len(block), n, rng, how), sentinels)
+
+
+def mask_as_editor(
+    block: np.ndarray, rng: np.random.Generator, sentinels: Sentinels, *, budget: int, is_newline: np.ndarray
+) -> np.ndarray:
+    """A hole like a cursor's, or none in a block without text. is_newline: (vocabulary,) bool."""
+    block = block[: budget - 3]
+    span = editor_span(is_newline[block], rng)
+    return mask(block, [span] if span else [], sentinels)
