@@ -105,12 +105,9 @@ def build_corpus(
     steps = corpus_steps(manifest, archives, options, benchmarks)
     for left in out.glob(f"{UNFINISHED}*"):
         left.unlink(missing_ok=True)
-<<<<<<< HEAD
     shutil.rmtree(out / WORK / SORTING, ignore_errors=True)
-=======
     if dispatch:
         dispatch(steps, out.resolve() / WORK)
->>>>>>> helper/speed-data
     results = run(steps, out / WORK, workers=workers, progress=progress)
     parts = [place(out / WORK, steps[-1].name, rank, PART) for rank in range(steps[-1].world)]
     with writing(out / REPORT) as new_report, writing(out / DOCUMENTS) as new_documents:
