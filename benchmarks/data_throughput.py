@@ -153,7 +153,7 @@ def write_shards(documents: list[Document], data: Path) -> tuple[int, ...]:
 
 
 def our_stages(documents: list[Document], data: Path, counts: tuple[int, ...], work: Path) -> dict[str, Job]:
-    tokenised = [(document.text, document.filename) for document in documents[::TOKENISED_SHARE]]
+    tokenised = [(document.text, None) for document in documents[::TOKENISED_SHARE]]
     tokenizer = load_tokenizer(TOKENIZER)
     return {
         "read": lambda: [exhaust(read_part(data / f"{rank}.jsonl.zst", count)) for rank, count in enumerate(counts)],
