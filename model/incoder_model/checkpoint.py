@@ -109,6 +109,19 @@ def check_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module, d
         )
 
 
+def model_files(
+    config: ModelConfig, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, *, dtype: torch.dtype | None = None
+) -> dict[str, bytes]:
+    """The files of a model directory, by name. `dtype` is that of the stored weights (by default as they are)."""
+    from safetensors.torch import save
+
+    return {
+        CONFIG: (json.dumps({"format": FORMAT, **config.to_dict()}, indent=2) + "\n").encode(),
+        TOKENIZER: tokenizer.to_json().encode(),
+        WEIGHTS: save({name: weight.detach().to("cpu", dtype).contiguous() for name, weight in weights.items()}),
+    }
+
+
 def save_model(
     directory: Path,
     model: Transformer,
@@ -121,16 +134,7 @@ def save_model(
 
     `dtype` is that of the stored weights (by default as they are); `extra` files, by name, come along. Raises OSError.
     """
-    from safetensors.torch import save
-
-    weights = {name: weight.detach().to("cpu", dtype).contiguous() for name, weight in model.state_dict().items()}
-    config = {"format": FORMAT, **model.config.to_dict()}
-    files = {
-        CONFIG: (json.dumps(config, indent=2) + "\n").encode(),
-        TOKENIZER: tokenizer.to_json().encode(),
-        WEIGHTS: save(weights),
-        **(extra or {}),
-    }
+    files = {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = directory.with_name(f".{directory.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)

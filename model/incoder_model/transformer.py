@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from incoder_model.config import ModelConfig
+from incoder_model.cpu_attention import causal_attention
 
 POSITION_OFFSET = 2  # the n-th token has row n + 2 of the table: fairseq counts on from the padding id, which is 1
 
@@ -84,14 +85,11 @@ class SelfAttention(nn.Module):
         )
         if cache is not None:
             k, v = cache.extend(layer, k, v)
-        x = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=causal,
-            is_causal=causal is None and time > 1,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if causal is None and k.shape[2] == time:
+            x = causal_attention(q, k, v, dropout)
+        else:
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=causal, dropout_p=dropout)
         return self.out_proj(x.transpose(1, 2).reshape(batch, time, d_model))
 
 
@@ -123,10 +121,10 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.layer_norm = nn.LayerNorm(config.d_model)
 
-    def rebuild_positions(self) -> None:
+    def rebuild_positions(self, device: torch.device | None = None) -> None:
         """Compute the position table, which no file holds. A model made on the meta device needs it once it has weights."""
         table = position_table(self.config.context + POSITION_OFFSET, self.config.d_model)
-        self.register_buffer("positions", table, persistent=False)
+        self.register_buffer("positions", table.to(device), persistent=False)
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None, segments: Tensor | None = None) -> Tensor:
         """(batch, time) ids to (batch, time, d_model) hidden states; with a cache, `tokens` follow what it holds.
@@ -146,7 +144,9 @@ class Transformer(nn.Module):
         else:
             places, causal = segment_places(segments), segment_mask(segments)
             positions = self.positions[places + POSITION_OFFSET]
-        x = self.dropout(self.embed_tokens(tokens) * self.embed_scale + positions)
+        embedded = self.embed_tokens(tokens)
+        x = embedded * self.embed_scale + positions  # in float32, whatever the embedding's type
+        x = self.dropout(x.to(embedded.dtype))
         if start and time > 1:  # (time, start + time): every earlier token, and of the new ones those up to oneself
             causal = torch.ones(time, start + time, dtype=torch.bool, device=tokens.device).tril(start)
         for layer, block in enumerate(self.layers):
@@ -161,14 +161,30 @@ class Transformer(nn.Module):
 
 
 def initialise(model: Transformer) -> Transformer:
-    """Fresh weights by fairseq's rules: embeddings N(0, 1/d_model), attention Xavier-uniform, its q, k, v with gain 1/sqrt(2)."""
-    nn.init.normal_(model.embed_tokens.weight, std=model.config.d_model**-0.5)
+    """Fresh weights, from torch's random state."""
     with torch.no_grad():
-        model.embed_tokens.weight[1].zero_()  # the padding row
-    for attention in model.modules():
-        if isinstance(attention, SelfAttention):
-            for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
-                nn.init.xavier_uniform_(projection.weight, gain=2**-0.5)
-            nn.init.xavier_uniform_(attention.out_proj.weight)
-            nn.init.zeros_(attention.out_proj.bias)
+        for name, parameter in model.named_parameters():
+            parameter.copy_(initial_weight(name, parameter.shape, model.config))
     return model
+
+
+def initial_weight(
+    name: str, shape: torch.Size, config: ModelConfig, generator: torch.Generator | None = None
+) -> Tensor:
+    """One fresh parameter by fairseq's rules, in float32 on the CPU: embeddings N(0, 1/d_model), attention Xavier-uniform, its
+    q, k, v with gain 1/sqrt(2); the rest as torch does it (spec of fairseq's public code; InCoder's own is not known)."""
+    weight = torch.empty(shape)
+    if name == "embed_tokens.weight":
+        nn.init.normal_(weight, std=config.d_model**-0.5, generator=generator)
+        weight[1].zero_()  # the padding row
+    elif "layer_norm" in name:
+        nn.init.constant_(weight, float(name.endswith("weight")))
+    elif name.endswith("out_proj.bias"):
+        nn.init.zeros_(weight)
+    elif name.endswith("_proj.weight"):
+        gain = 1.0 if "out_proj" in name else 2**-0.5
+        nn.init.xavier_uniform_(weight, gain=gain, generator=generator)
+    else:
+        bound = (config.d_ffn if "fc2" in name else config.d_model) ** -0.5
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
+    return weight

@@ -102,6 +102,38 @@ def test_a_cache_that_was_cut_goes_on_from_there() -> None:
     assert cache.length == 12
 
 
+def test_segments_are_read_as_if_each_stood_alone() -> None:
+    """Logits, and the gradient of every weight; the second row ends in padding, a segment of its own."""
+    model, lengths = randomise(Transformer(SMALL)).requires_grad_(), ([5, 1, 30, 12], [17, 3, 28])
+    tokens = some_tokens(SMALL, batch=2, time=48)
+    segments = torch.stack([torch.arange(len(row)).repeat_interleave(torch.tensor(row)) for row in lengths])
+    packed = model.logits(model(tokens, segments=segments))
+    pieces = [piece for row, sizes in zip(tokens, lengths, strict=True) for piece in row.split(sizes)]
+    alone = torch.cat([model.logits(model(piece[None]))[0] for piece in pieces])
+    torch.testing.assert_close(packed.flatten(0, 1), alone, atol=1e-5, rtol=0)
+    directions = torch.randn(alone.shape, generator=torch.Generator().manual_seed(2)) / len(alone)
+    gradients = [
+        torch.autograd.grad((logits * directions).sum(), list(model.parameters()))
+        for logits in (packed.flatten(0, 1), alone)
+    ]
+    for together, one_by_one in zip(*gradients, strict=True):
+        torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(model.logits(model(tokens)).flatten(0, 1), alone, atol=1e-2)  # they matter
+
+
+@torch.inference_mode()
+def test_one_segment_is_no_segment() -> None:
+    model, tokens = randomise(Transformer(SMALL)), some_tokens(SMALL, batch=2, time=20)
+    segments = torch.full((2, 20), 7, dtype=torch.int32)
+    torch.testing.assert_close(model(tokens, segments=segments), model(tokens), atol=1e-5, rtol=0)
+
+
+def test_segments_and_a_cache_exclude_each_other() -> None:
+    tokens = torch.zeros(1, 4, dtype=torch.long)
+    with pytest.raises(ValueError, match="segments are for training"):
+        Transformer(SMALL)(tokens, KVCache(SMALL), segments=tokens)
+
+
 def test_a_context_that_is_full() -> None:
     model, cache = Transformer(SMALL), KVCache(SMALL)
     with pytest.raises(ValueError, match="97 tokens do not fit in a context of 96"):

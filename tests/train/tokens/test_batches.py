@@ -1,5 +1,7 @@
 """What the model sees: every block once an epoch, each sample a pure function of its index, targets one ahead of inputs."""
 
+import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from incoder_model.causal_mask import SpanDistribution, unmask
 from incoder_model.tokenizer import BOS, PAD, Tokenizer
-from incoder_train.tokens.batches import Batch, Samples, pad
+from incoder_train.errors import UserError
+from incoder_train.tokens.batches import Batch, LoaderState, Samples, pad
 from incoder_train.tokens.blocks import SHORTEST, Blocks, cut_blocks
 from incoder_train.tokens.order import rng_for
 from incoder_train.tokens.shards import Shard, open_shard
@@ -192,6 +195,125 @@ def test_a_batch_token_for_token(tokenizer: Tokenizer) -> None:
     assert batch.targets.tolist() == [[10, m0, 11, m0, 12, end], [20, 21, PAD, PAD, PAD, PAD]]
     assert batch.weights.tolist() == [[1, 0, 1, 0, 1, 1], [1, 1, 0, 0, 0, 0]]
     assert batch.tokens == 8
+
+
+# --- many devices ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["blocks", "packed"])
+def either(request: pytest.FixtureRequest, shard: Shard, tokenizer: Tokenizer) -> Samples:
+    return make(shard, tokenizer, rows=request.param)
+
+
+@given(st.integers(0, 2000), st.sampled_from([1, 2, 4]))
+def test_devices_share_the_rows_of_one_batch(either: Samples, seen: int, world: int) -> None:
+    shares = [either.batch(seen, rank, world) for rank in range(world)]
+    rows: list[Batch] = [shares[i % world].split(1)[i // world] for i in range(BATCH_SIZE)]
+    for row, alone in zip(rows, either.batch(seen).split(1), strict=True):
+        assert_equal(row, alone)
+    assert sum(share.tokens for share in shares) == either.batch(seen).tokens
+
+
+def assert_equal(one: Batch, other: Batch) -> None:
+    for name in ("inputs", "targets", "weights", "segments"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert (a is b is None) or np.array_equal(a, b), name
+
+
+def test_a_batch_that_devices_cannot_share(samples: Samples) -> None:
+    with pytest.raises(UserError, match=r"a batch of 4 cannot be shared by 3 devices; make .* a multiple of 3"):
+        samples.batch(0, 0, 3)
+
+
+def test_micro_batches_are_as_long_as_their_longest_row(either: Samples) -> None:
+    for seen in range(0, either.epoch_samples, BATCH_SIZE):
+        batch = either.batch(seen)
+        parts = batch.split(3)
+        assert [len(part.targets) for part in parts] == [3, 1]
+        assert sum(part.tokens for part in parts) == batch.tokens
+        for part, rows in zip(parts, (range(3), range(3, 4)), strict=True):
+            assert part.targets.shape[1] == max((batch.targets[row] != PAD).sum() for row in rows)
+            whole = Batch(
+                *(
+                    a if a is None else a[rows.start : rows.stop, : part.targets.shape[1]]
+                    for a in (batch.inputs, batch.targets, batch.weights, batch.segments)
+                )
+            )
+            assert_equal(part, whole)
+        assert batch.padding == pytest.approx((batch.targets == PAD).mean())
+
+
+# --- epochs and resume -------------------------------------------------------------------------------------------
+
+
+def test_batches_of_later_epochs_are_as_full_as_those_of_the_first(tokenizer: Tokenizer) -> None:
+    """Rows that make no whole batch are left out: they would shift all that follow against the batches of like length."""
+    rng = np.random.default_rng(0)
+    offsets = np.cumsum([0, *rng.integers(SHORTEST, CONTEXT, 42 * BATCH_SIZE + 3)])
+    shard = Shard(rng.integers(7, tokenizer.sentinels.first, offsets[-1]).astype(np.uint16), offsets, "", "")
+    samples = make(shard, tokenizer)
+    assert samples.epoch_samples == 42 * BATCH_SIZE
+
+    def padding(epoch: int) -> float:
+        return float(np.mean([samples.batch((epoch * 42 + i) * BATCH_SIZE).padding for i in range(42)]))
+
+    first = padding(0)
+    assert 0 < first < 0.1
+    assert max(padding(1), padding(2), padding(3)) < 1.3 * first
+
+
+def test_a_state_goes_through_json(samples: Samples) -> None:
+    state = samples.state(samples.epoch_samples + 5)
+    assert state == LoaderState(samples.epoch_samples + 5, 1, 1, samples.fingerprint)
+    assert LoaderState.from_dict(json.loads(json.dumps(state.to_dict()))) == state
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 2}, "was started with seed 1, not 2"),
+        ({"batch_size": 8}, "what decides the order of samples changed"),
+        ({"context": 65}, "what decides the order of samples changed"),
+        ({"editor_share": 0.4}, "what decides the order of samples changed"),
+        ({"rows": "packed"}, "what decides the order of samples changed"),
+        ({"spans": SpanDistribution(overlap="redraw")}, "what decides the order of samples changed"),
+    ],
+)
+def test_a_state_of_other_options_is_refused(
+    samples: Samples, shard: Shard, tokenizer: Tokenizer, changes: dict[str, object], said: str
+) -> None:
+    state = samples.state(40)
+    make(shard, tokenizer).check(state)
+    with pytest.raises(UserError, match=said) as error:
+        make(shard, tokenizer, **changes).check(state)
+    assert "\n" not in str(error.value)
+
+
+def test_a_state_of_other_data_is_refused(samples: Samples, shard: Shard, tokenizer: Tokenizer) -> None:
+    for changes in ({"sha256": "other"}, {"tokenizer_sha256": "other"}, {"offsets": shard.offsets[:-1]}):
+        with pytest.raises(UserError, match="the data changed since the run was started"):
+            make(replace(shard, **changes), tokenizer).check(samples.state(40))
+
+
+# --- little data -------------------------------------------------------------------------------------------------
+
+
+def test_less_data_than_a_batch(shard: Shard, tokenizer: Tokenizer) -> None:
+    """For training an error; validation may take all there is, and devices without a row get one that weighs nothing."""
+    little = replace(shard, offsets=shard.offsets[:2], name="little")
+    count = len(cut_blocks(little.offsets, CONTEXT))
+    with pytest.raises(UserError, match=f"little has {count} blocks, fewer than one batch of 999; add data"):
+        make(little, tokenizer, batch_size=999)
+    samples = make(little, tokenizer, batch_size=999, shrink=True)
+    assert samples.batch_size == samples.epoch_samples == count
+    whole, world = samples.batch(0), count - 1
+    shares = [samples.batch(0, rank, world) for rank in range(world)]
+    assert {len(share.targets) for share in shares} == {2}
+    assert sum(share.tokens for share in shares) == whole.tokens
+    assert sum(share.weights.sum() for share in shares) == whole.weights.sum()
+    assert all((share.inputs[:, 0] == BOS).all() for share in shares)
+    with pytest.raises(UserError, match="little has 0 blocks, fewer than one; add data"):
+        make(replace(little, offsets=np.array([0, 3])), tokenizer, shrink=True)
 
 
 # --- editor spans ------------------------------------------------------------------------------------------------

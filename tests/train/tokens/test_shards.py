@@ -162,3 +162,49 @@ def test_a_damaged_shard(tokenizer: Tokenizer, tmp_path: Path, damage: str) -> N
         open_shard(folder)
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+# --- several shards ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(tokenizer: Tokenizer, tmp_path: Path) -> Path:
+    for i in range(3):
+        write_shard(tmp_path / "train" / f"shard-{i:05d}", DOCUMENTS[i * 10 : i * 10 + 5 + i], tokenizer)
+    return tmp_path / "train"
+
+
+def test_a_folder_of_shards_is_one_shard(several: Path, tokenizer: Tokenizer) -> None:
+    (several / ".shard-00003.unfinished").mkdir()
+    (several / "notes.txt").write_text("not a shard")
+    parts = [open_shard(several / f"shard-{i:05d}") for i in range(3)]
+    whole = open_shard(several)
+    assert texts_of(whole, tokenizer) == [text for part in parts for text in texts_of(part, tokenizer)]
+    assert len(whole.tokens) == whole.offsets[-1] == sum(len(part.tokens) for part in parts)
+    assert whole.tokenizer_sha256 == tokenizer_hash(tokenizer)
+    assert len({whole.sha256, *(part.sha256 for part in parts)}) == 4
+    shutil.rmtree(several / "shard-00002")
+    assert open_shard(several).sha256 != whole.sha256
+
+
+def test_a_shard_without_documents_among_others(several: Path, tokenizer: Tokenizer) -> None:
+    before = texts_of(open_shard(several), tokenizer)
+    write_shard(several / "shard-00000a", [], tokenizer)
+    write_shard(several / "shard-00009", [], tokenizer)
+    assert texts_of(open_shard(several), tokenizer) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: os.truncate(folder / TOKENS, 10), r"shard-00001/tokens\.bin has 5 tokens, .* speaks of \d+"),
+        (lambda folder: os.truncate(folder / TOKENS, 11), r"shard-00001/tokens\.bin has 5\.5 tokens"),
+        (lambda folder: (folder / REPORT).unlink(), "shard-00001 holds no token shard"),
+        (edit_report(tokenizer_sha256="other"), "shard-00001 was made with another tokenizer than .*shard-00000"),
+    ],
+)
+def test_a_damaged_shard_among_others(several: Path, damage: Callable[[Path], object], said: str) -> None:
+    damage(several / "shard-00001")
+    with pytest.raises(UserError, match=said) as error:
+        open_shard(several)
+    assert "\n" not in str(error.value)

@@ -4,17 +4,22 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from incoder_model import config
 from incoder_model.checkpoint import load_model
@@ -22,14 +27,10 @@ from incoder_model.tokenizer import Tokenizer, assemble
 from incoder_train.errors import UserError
 from incoder_train.tokens.shards import write_shard
 from incoder_train.training import loop
-from incoder_train.training.loop import (
-    OPTIMISER,
-    STATE,
-    find_checkpoints,
-    train,
-)
+from incoder_train.training.checkpoints import STATE, TENSORS, find_checkpoints
+from incoder_train.training.loop import STOPPING, Stopped, train
 from incoder_train.training.metrics import Metrics, read_metrics
-from incoder_train.training.recipe import Data, Recipe, Run, read_recipe
+from incoder_train.training.recipe import Data, Machine, Recipe, Run, read_recipe
 
 Write = Callable[..., Path]
 
@@ -92,7 +93,7 @@ def without_picture(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # The command in real processes, forked from one that has imported all it needs. Each meets another accident.
 ACCIDENTS = """
-import dataclasses, os, resource, signal, sys
+import dataclasses, os, resource, signal, sys, time
 import torch._dynamo  # which optimisers import, slowly; once is enough
 from incoder_model import config
 from incoder_model.causal_mask import SpanDistribution
@@ -111,6 +112,8 @@ def killed_in_step_7():
         if values["step"] == 7:
             with self._path.open("a") as file:
                 file.write('{"step": 7, "los')
+            while not os.path.exists(os.path.join(out, "step-00000004")):  # it is written meanwhile
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
     Metrics.write = write_and_die
 
@@ -135,24 +138,37 @@ for accident, *arguments in ((killed_in_step_7,), (disk_full, "--resume"), (kill
 
 
 def tensors_of(checkpoint: Path) -> dict[str, torch.Tensor]:
-    return {
-        f"{name} {key}": value
-        for name in ("model.safetensors", OPTIMISER)
-        for key, value in load_file(checkpoint / name).items()
-    }
+    """All that a checkpoint holds of weights, optimiser and random state, and the exported weights."""
+    metadata = FileSystemReader(checkpoint / TENSORS).read_metadata().state_dict_metadata
+    tensors = {name: torch.empty(m.size, dtype=m.properties.dtype) for name, m in metadata.items()}
+    load(tensors, storage_reader=FileSystemReader(checkpoint / TENSORS), no_dist=True)
+    return tensors | load_file(checkpoint / "model.safetensors")
+
+
+def state_of(checkpoint: Path) -> dict[str, Any]:
+    state = json.loads((checkpoint / STATE).read_text())
+    del state["files"]
+    return state
 
 
 def assert_same_end(one: Path, other: Path) -> None:
     a, b = tensors_of(one), tensors_of(other)
     assert a.keys() == b.keys()
     assert [name for name in a if not torch.equal(a[name], b[name])] == []
-    states = [json.loads((checkpoint / STATE).read_text()) for checkpoint in (one, other)]
-    assert [state.pop("seconds") > 0 for state in states] == [True, True]
+    states = [state_of(one), state_of(other)]
+    assert all(state["count"].pop("seconds") > 0 for state in states)
     assert states[0] == states[1]
 
     def course(checkpoint: Path) -> list[dict[str, float]]:
         lines = read_metrics(checkpoint.parent / "metrics.jsonl")
-        return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+        clock = (
+            "seconds",
+            "tokens_per_second",
+            "data_wait",
+            "memory_gib",
+            "padding",
+        )  # the last is since the last line
+        return [{key: value for key, value in line.items() if key not in clock} for line in lines]
 
     assert course(one) == course(other)
 
@@ -245,18 +261,17 @@ def test_another_seed_is_another_run(write_recipe: Write, tmp_path: Path) -> Non
     short = {"run__steps": 2, "run__validate_every": 2}
     a = train(read_recipe(write_recipe("a", run__seed=1, **short)), tmp_path / "a")
     b = train(read_recipe(write_recipe("b", run__seed=2, **short)), tmp_path / "b")
-    assert not torch.equal(
-        tensors_of(a)["model.safetensors layers.0.fc1.weight"], tensors_of(b)["model.safetensors layers.0.fc1.weight"]
-    )
+    assert not torch.equal(tensors_of(a)["layers.0.fc1.weight"], tensors_of(b)["layers.0.fc1.weight"])
 
 
 @pytest.mark.usefixtures("without_picture")
-@pytest.mark.parametrize("precision", ["bf16", "auto"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "auto"])
 def test_other_precisions(write_recipe: Write, tmp_path: Path, precision: str) -> None:
     recipe = read_recipe(write_recipe(machine__precision=precision, run__steps=3))
     checkpoint = train(recipe, tmp_path / "run")
-    assert {value.dtype for name, value in tensors_of(checkpoint).items() if "weight" in name} == {torch.float32}
-    assert all(value.isfinite().all() for name, value in tensors_of(checkpoint).items() if "weight" in name)
+    kept = {name: value for name, value in tensors_of(checkpoint).items() if "random" not in name}
+    assert {value.dtype for value in kept.values()} == {torch.float32}
+    assert all(value.isfinite().all() for value in kept.values())
 
 
 @pytest.mark.usefixtures("without_picture")
@@ -264,8 +279,8 @@ def test_a_run_by_the_clock_ends(write_recipe: Write, tmp_path: Path) -> None:
     recipe = read_recipe(write_recipe(run__steps=None, run__minutes=0.002, run__checkpoint_every=1000))
     checkpoint = train(recipe, tmp_path / "run")
     state = json.loads((checkpoint / STATE).read_text())
-    assert state["seconds"] >= 0.12
-    assert state["samples_seen"] == 4 * state["step"]
+    assert state["count"]["seconds"] >= 0.12
+    assert state["count"]["samples_seen"] == 4 * state["count"]["step"] == state["data"]["samples_seen"]
     assert find_checkpoints(tmp_path / "run") == [checkpoint]
 
 
@@ -295,11 +310,21 @@ def damaged(name: str, content: bytes | None = None) -> Callable[[Path], object]
     return damage
 
 
+def flipped(name: str) -> Callable[[Path], object]:
+    def damage(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
 DAMAGES = {
     "weights cut": damaged("model.safetensors"),
-    "optimiser cut": damaged(OPTIMISER),
-    "optimiser missing": lambda folder: (folder / OPTIMISER).unlink(),
-    "optimiser of something else": lambda folder: shutil.copy(folder / "model.safetensors", folder / OPTIMISER),
+    "tensors cut": damaged(f"{TENSORS}/__0_0.distcp"),
+    "tensors missing": lambda folder: (folder / TENSORS / "__0_0.distcp").unlink(),
+    "one bit of the tensors": flipped(f"{TENSORS}/__0_0.distcp"),
+    "index of the tensors": damaged(f"{TENSORS}/.metadata", b""),
     "state cut": damaged(STATE),
     "state a list": damaged(STATE, b"[1]"),
     "state of another program": damaged(STATE, b'{"epoch": 3}'),
@@ -320,16 +345,42 @@ def finished(data_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.usefixtures("without_picture")
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint(finished: tuple[Recipe, Path], tmp_path: Path, damage: str) -> None:
+def test_a_damaged_checkpoint(
+    finished: tuple[Recipe, Path], tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run goes on from the one before, says so, and ends as if nothing had been."""
     recipe, run = finished
     out = shutil.copytree(run, tmp_path / "run")
     DAMAGES[damage](out / "step-00000002")
-    with pytest.raises(UserError, match="delete that folder to resume from the one before") as error:
+    assert_same_end(train(recipe, out, resume=True), run / "step-00000002")
+    said = capsys.readouterr().out.splitlines()[0]
+    assert re.fullmatch(r"step-00000002 is damaged \(.+\); going on from the one before", said)
+
+
+def test_nothing_but_damaged_checkpoints(finished: tuple[Recipe, Path], tmp_path: Path) -> None:
+    recipe, run = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    for folder in find_checkpoints(out):
+        DAMAGES["tensors cut"](folder)
+    with pytest.raises(UserError, match=r"every checkpoint in .* is damaged; restore one, or start anew"):
         train(recipe, out, resume=True)
-    assert "step-00000002" in str(error.value)
-    assert "\n" not in str(error.value)
+
+
+def test_a_run_goes_on_with_another_machine_but_not_with_other_data(
+    finished: tuple[Recipe, Path], tmp_path: Path, data_directory: Path
+) -> None:
+    recipe, run = finished
+    out = shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(out / "step-00000002")
-    assert_same_end(train(recipe, out, resume=True), run / "step-00000002")  # as the sentence promised
+    elsewhere = dataclasses.replace(
+        recipe, machine=Machine(precision="fp32", device="cpu", micro_batch=1, loss_chunk=16)
+    )
+    assert train(elsewhere, out, resume=True).name == "step-00000002"
+    state = json.loads((out / "step-00000002" / STATE).read_text())
+    state["data"]["fingerprint"] = "0" * 16 + state["data"]["fingerprint"][16:]
+    (out / "step-00000002" / STATE).write_text(json.dumps(state))
+    with pytest.raises(UserError, match="the data changed since the run was started"):
+        train(recipe, out, resume=True)
 
 
 def test_data_that_does_not_fit(write_recipe: Write, tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -342,18 +393,45 @@ def test_data_that_does_not_fit(write_recipe: Write, tmp_path: Path, tokenizer: 
         ({"data__validation": tmp_path / "missing"}, "missing holds no token shard"),
         ({"data__tokenizer": tmp_path / "missing.json"}, r"recipe tiny-run: .*missing\.json is missing"),
         ({"data__tokenizer": tmp_path / "other.json"}, "was made with another tokenizer"),
-        ({"data__validation": tmp_path / "little"}, "little has 1 blocks, fewer than one batch of 4; add data"),
+        ({"data__train": tmp_path / "little"}, "little has 1 blocks, fewer than one batch of 4; add data"),
     ):
         with pytest.raises(UserError, match=said):
             train(read_recipe(write_recipe(**changes)), tmp_path / "run")
         assert not (tmp_path / "run").exists()
 
 
-def test_a_loss_that_is_no_number(write_recipe: Write, tmp_path: Path) -> None:
-    recipe = read_recipe(write_recipe(optimiser__lr=1e30, optimiser__warmup_steps=0))
-    with pytest.raises(UserError, match=r"the loss is (nan|inf) at step \d+; lower the learning rate and start again"):
+@pytest.mark.usefixtures("without_picture")
+def test_a_loss_that_is_no_number(write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Updates are skipped, then the run gives up; no weights that are worth nothing take a checkpoint's place."""
+    recipe = read_recipe(write_recipe(optimiser__lr=1e30, optimiser__warmup_steps=0, run__steps=100))
+    with pytest.raises(
+        UserError, match=r"50 updates in a row were skipped, the last because .*; lower the learning rate"
+    ):
         train(recipe, tmp_path / "run")
     assert find_checkpoints(tmp_path / "run") == []
+    assert re.search(r"step \d+ was skipped: the loss is (nan|inf)", capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("without_picture")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_saves_and_stops(
+    write_recipe: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    recipe, out = read_recipe(write_recipe(run__steps=8)), tmp_path / "run"
+    write = Metrics.write
+
+    def signal_at_three(self: Metrics, **values: float) -> None:
+        write(self, **values)
+        if values["step"] == 3:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Metrics, "write", signal_at_three)
+    handlers = [signal.getsignal(one) for one in STOPPING]
+    with pytest.raises(Stopped, match="step-00000004"):
+        train(recipe, out)
+    assert [signal.getsignal(one) for one in STOPPING] == handlers
+    monkeypatch.setattr(Metrics, "write", write)
+    assert_same_end(train(recipe, out, resume=True), train(recipe, tmp_path / "undisturbed"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -30,7 +30,7 @@ def test_an_orthogonalised_matrix_treats_all_directions_alike(rows: int, columns
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_every_parameter_is_updated_once_and_vectors_do_not_decay(kind: str) -> None:
     model = Transformer(CONFIG)
-    optimisers = make_optimisers(model, Optimiser(kind=kind, weight_decay=0.1))  # type: ignore[arg-type]
+    optimisers = make_optimisers(dict(model.named_parameters()), Optimiser(kind=kind, weight_decay=0.1))  # type: ignore[arg-type]
     groups = [group for optimiser in optimisers for group in optimiser.param_groups]
     taken = [id(p) for group in groups for p in group["params"]]
     assert sorted(taken) == sorted(id(p) for p in model.parameters())
@@ -39,7 +39,7 @@ def test_every_parameter_is_updated_once_and_vectors_do_not_decay(kind: str) -> 
 
 def test_muon_takes_the_matrices_of_the_blocks_only() -> None:
     model = Transformer(CONFIG)
-    _, muon = make_optimisers(model, Optimiser(kind="muon"))
+    _, muon = make_optimisers(dict(model.named_parameters()), Optimiser(kind="muon"))
     by_muon = {id(p) for group in muon.param_groups for p in group["params"]}
     assert by_muon == {id(p) for name, p in model.named_parameters() if name.startswith("layers.") and p.dim() == 2}
 

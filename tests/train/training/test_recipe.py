@@ -19,7 +19,7 @@ tokenizer = "data/tokenizer.json"
 [run]
 steps = 3
 """
-RECIPES = sorted((Path(__file__).parents[2] / "train" / "incoder_train" / "recipes").glob("*.toml"))
+RECIPES = sorted((Path(__file__).parents[3] / "train" / "incoder_train" / "recipes").glob("*.toml"))
 
 
 def read(tmp_path: Path, text: str) -> Recipe:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from incoder_train.cli import bundle, data, infill, tokenizer, train
+from incoder_train.cli import bundle, data, infill, launch, plan, tokenizer, train
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="InCoder: code infilling, from training to use."
@@ -19,7 +19,9 @@ app = typer.Typer(
 app.command()(infill.infill)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
+app.command()(plan.plan)
 app.command()(train.train)
+app.add_typer(launch.app, name="launch")
 app.command()(bundle.bundle)
 
 

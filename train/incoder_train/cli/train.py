@@ -9,6 +9,8 @@ import typer
 
 from incoder_train.cli.common import need, one_sentence
 
+REQUEUE = 85  # the exit code of a run that was asked to stop and wants to go on
+
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe; see incoder_train/recipes.")],
@@ -18,8 +20,13 @@ def train(
     """Train a model."""
     with one_sentence():
         need("torch")
+        from incoder_train.training.loop import Stopped
         from incoder_train.training.loop import train as run
         from incoder_train.training.recipe import read_recipe
 
         settings = read_recipe(recipe)
-        print(run(settings, out or Path("runs") / settings.name, resume=resume))
+        try:
+            print(run(settings, out or Path("runs") / settings.name, resume=resume))
+        except Stopped as stopped:
+            print(f"stopped by a signal; {stopped} holds all of it, --resume goes on from there")
+            raise typer.Exit(REQUEUE) from None

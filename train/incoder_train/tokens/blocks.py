@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SHORTEST = 16  # tokens; a shorter rest of a document teaches nothing
+CHUNK = 1 << 20  # documents cut at a time, so that the steps between take little memory
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,11 @@ def cut_blocks(offsets: np.ndarray, context: int) -> Blocks:
 
     offsets: (documents + 1,) int64, where each document starts and the last one ends.
     """
+    parts = [_cut(np.asarray(offsets[i : i + CHUNK + 1]), context) for i in range(0, max(1, len(offsets) - 1), CHUNK)]
+    return Blocks(np.concatenate([part.starts for part in parts]), np.concatenate([part.lengths for part in parts]))
+
+
+def _cut(offsets: np.ndarray, context: int) -> Blocks:
     sizes = np.diff(offsets)
     counts = sizes // context * (context >= SHORTEST) + (sizes % context >= SHORTEST)  # of blocks in each document
     which = np.repeat(np.arange(len(sizes)), counts)  # (blocks,) the document of each

@@ -39,21 +39,20 @@ def single(blocks: Blocks) -> Rows:
 
 def packed(blocks: Blocks, context: int, seed: int) -> Rows:
     """Rows of at most `context` tokens, room for one span in each block included."""
-    rooms = np.minimum(room(blocks.lengths.astype(np.int64), context), context)
+    rooms = room(blocks.lengths, context)
     full = rooms > context - room(SHORTEST, context)  # nothing fits beside these
     order = rng_for(seed, 0, STREAM).permutation(np.flatnonzero(~full))
     row = np.empty(len(blocks), np.int64)
     row[order] = first_fit_decreasing(rooms[order], context, WINDOW)
     row[full] = len(order) + np.arange(full.sum())  # numbers beyond those of the packed ones
     order = np.argsort(row, kind="stable")
-    first = np.flatnonzero(np.diff(row[order], prepend=-1, append=-1))
-    sizes = np.add.reduceat(rooms[order], first[:-1]) if len(blocks) else rooms
-    return Rows(blocks[order], first, sizes)
+    first = np.append(np.flatnonzero(np.diff(row[order], prepend=-1)), len(order))
+    return Rows(blocks[order], first, np.diff(np.cumsum(rooms[order])[first[1:] - 1], prepend=0))
 
 
-def room(length: np.ndarray | int, context: int) -> np.ndarray | int:
+def room(length: np.ndarray | int, context: int) -> np.ndarray:
     """What a block of `length` tokens needs in a row: itself and one span, as three of four have (Poisson(1), at least 1)."""
-    return np.minimum(length + SPAN_COST, context)
+    return np.minimum(np.add(length, SPAN_COST, dtype=np.int32), context)
 
 
 def first_fit_decreasing(sizes: np.ndarray, capacity: int, window: int) -> np.ndarray:
@@ -63,15 +62,15 @@ def first_fit_decreasing(sizes: np.ndarray, capacity: int, window: int) -> np.nd
     room for it. All windows advance together, so the cost is `window` vector operations however many sizes there are.
     """
     windows = -(-len(sizes) // window)
-    padded = np.zeros(windows * window, np.int32)
-    padded[: len(sizes)] = sizes
-    padded = padded.reshape(windows, window)
+    dtype = np.int16 if capacity < 1 << 15 else np.int32
+    padded = np.zeros((windows, window), dtype)
+    padded.reshape(-1)[: len(sizes)] = sizes
     order = np.argsort(-padded, axis=1, kind="stable")
     row = np.empty((windows, window), np.int64)
     for start in range(0, windows, 1024):  # so many at a time that their free room stays in the processor's cache
         chunk = slice(start, start + 1024)
         each = np.arange(len(padded[chunk]))
-        free = np.full((len(each), window), capacity, np.int32)
+        free = np.full((len(each), window), capacity, dtype)
         for which in order[chunk].T:
             size = padded[chunk][each, which]
             target = (free >= size[:, None]).argmax(axis=1)

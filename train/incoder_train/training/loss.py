@@ -37,7 +37,7 @@ def _sum(
     """The loss; its gradients by `hidden` and `weight` are added to `gradients`, where there are any."""
     exact = torch.promote_types(hidden.dtype, torch.float32)
     loss = torch.zeros((), dtype=exact, device=hidden.device)
-    for rows in weights.nonzero().squeeze(1).split(chunk):
+    for rows in _kept(weights).split(chunk):
         states, ids, scale = hidden[rows], targets[rows, None], weights[rows, None].to(exact)
         log_likelihoods = torch.log_softmax(states @ weight.T, dim=1, dtype=exact)  # (chunk, vocab)
         loss -= (log_likelihoods.gather(1, ids) * scale).sum()
@@ -47,6 +47,13 @@ def _sum(
             gradients[0][rows] = (by_logits @ weight) * scale
             gradients[1].add_(by_logits.T @ (states * scale))
     return loss
+
+
+def _kept(weights: Tensor) -> Tensor:
+    """The tokens that count. On a GPU all do: to count them would make it wait for the processor."""
+    if weights.device.type == "cpu":
+        return weights.nonzero().squeeze(1)
+    return torch.arange(len(weights), device=weights.device)
 
 
 class _WithGradients(torch.autograd.Function):

@@ -6,21 +6,23 @@ learns at the same pace. On short runs of small models it needs far fewer tokens
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from incoder_model.transformer import Transformer
+from incoder_train.training.parallel import own_part
 from incoder_train.training.recipe import Optimiser
 
 
-def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim.Optimizer]:
-    """Weight decay is for matrices; biases and norms have none. The embedding always goes to AdamW."""
-    named = list(model.named_parameters())
-    by_muon = [p for name, p in named if settings.kind == "muon" and p.dim() == 2 and name.startswith("layers.")]
-    rest = [p for _, p in named if not any(p is other for other in by_muon)]
+def make_optimisers(parameters: Mapping[str, Tensor], settings: Optimiser) -> list[torch.optim.Optimizer]:
+    """For parameters by the names they have in the model. Weight decay is for matrices; biases and norms have none. The
+    embedding always goes to AdamW."""
+    muon = {name for name, p in parameters.items() if settings.kind == "muon" and p.dim() == 2 and "layers." in name}
+    by_muon = [p for name, p in parameters.items() if name in muon]
+    rest = [p for name, p in parameters.items() if name not in muon]
     groups = [
         {"params": [p for p in rest if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in rest if p.dim() < 2], "weight_decay": 0.0},
@@ -46,9 +48,16 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonalise(parameter.grad.lerp(momentum, group["momentum"]))
+                direction = parameter.grad.lerp(momentum, group["momentum"])
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-0.2 * max(parameter.shape) ** 0.5 * group["lr"])
+                rate = -0.2 * max(parameter.shape) ** 0.5 * group["lr"]
+                if isinstance(direction, DTensor) and isinstance(
+                    parameter, DTensor
+                ):  # only a whole matrix has directions
+                    update = own_part(orthogonalise(direction.full_tensor()), parameter)
+                    parameter.to_local().add_(update, alpha=rate)
+                else:
+                    parameter.add_(orthogonalise(direction), alpha=rate)
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:

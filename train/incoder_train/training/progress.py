@@ -17,8 +17,8 @@ PLAIN_EVERY = 30.0  # seconds between lines in a log file
 class Progress:
     """A context manager around the training loop."""
 
-    def __init__(self, recipe: Recipe, parameters: int):
-        self._console = Console()
+    def __init__(self, recipe: Recipe, parameters: int, *, shown: bool = True):
+        self._console = Console(quiet=not shown)
         self._console.print(f"{recipe.name}: {recipe.model}, {parameters:,} parameters")
         columns = (
             "step {task.fields[step]}",
@@ -69,6 +69,10 @@ class Progress:
             self._update(loss=f"{loss:.3f}")
         if validation is not None:
             self._update(validation=f"{validation:.3f}")
+
+    def tell(self, sentence: str) -> None:
+        """A line of its own."""
+        self._console.print(sentence, highlight=False)
 
     def _update(self, **fields: Any) -> None:
         self._fields |= fields

@@ -1,0 +1,278 @@
+"""What a training step costs: ours, ours in fp32, and the same network in transformers at its best.
+
+    python benchmarks/training_speed.py [--preset small-30m] [--batch 4] [--time 1024] [--threads 2] [--device cpu] [--json]
+
+Every contender trains the same shape on the same batch with the same AdamW and clipping, in a process of its own, and they
+take turns step by step. Read the ratios: the tokens per second are this machine's. On a busy machine the wall clock lies; the
+processor time of one thread (--threads 1) does not. transformers has the environment in which it is fastest on a CPU, where
+its defaults lose half of the time to the allocator. Its XGLM, our architecture, has eager attention only, so its OPT runs
+beside it: the same shape but for learned positions, and with torch's fused attention. On a GPU, ours is also compiled, block
+by block, and the share of the GPU's peak is shown.
+
+The row in fp32 answers whether bf16 pays on this processor: with instructions for it, it is several times faster; without,
+many times slower.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from incoder_model.config import PRESETS, ModelConfig
+from incoder_model.transformer import Transformer, initialise
+from incoder_train.plan.arithmetic import flops_of_token
+from incoder_train.training.hardware import peak_flops
+from incoder_train.training.loop import keep_freed_memory
+from incoder_train.training.loss import chunked_cross_entropy
+
+LOSS_CHUNK = 2048
+PEER_ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "500000000",
+}
+
+Loss = Callable[[Tensor], Tensor]  # (batch, time + 1) ids to the mean negative log-likelihood
+
+
+@dataclass(frozen=True)
+class Contender:
+    make: Callable[[ModelConfig], tuple[nn.Module, Callable[[nn.Module], Loss]]]
+    precision: str  # "fp32", "masters": half-precision weights beside fp32 ones, or "autocast"
+    compiled: bool = False
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+def ours(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
+    def loss_of(model: nn.Module) -> Loss:
+        assert isinstance(model, Transformer)
+
+        def loss(ids: Tensor) -> Tensor:
+            hidden, targets = model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
+            weights = torch.ones(len(targets), device=ids.device)
+            return chunked_cross_entropy(hidden, model.embed_tokens.weight, targets, weights, LOSS_CHUNK) / len(targets)
+
+        return loss
+
+    return initialise(Transformer(config)), loss_of
+
+
+def transformers_xglm(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
+    from transformers import XGLMConfig, XGLMForCausalLM
+
+    shape = XGLMConfig(
+        vocab_size=config.vocab_size,
+        d_model=config.d_model,
+        num_layers=config.layers,
+        attention_heads=config.heads,
+        ffn_dim=config.d_ffn,
+        max_position_embeddings=config.context,
+        dropout=0.0,
+        attention_dropout=0.0,
+        use_cache=False,
+    )
+    return XGLMForCausalLM(shape), transformers_loss
+
+
+def transformers_opt(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
+    from transformers import OPTConfig, OPTForCausalLM
+
+    shape = OPTConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.d_model,
+        word_embed_proj_dim=config.d_model,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        ffn_dim=config.d_ffn,
+        max_position_embeddings=config.context,
+        activation_function="gelu",
+        dropout=0.0,
+        attention_dropout=0.0,
+        use_cache=False,
+        attn_implementation="sdpa",
+    )
+    return OPTForCausalLM(shape), transformers_loss
+
+
+def transformers_loss(model: nn.Module) -> Loss:
+    return lambda ids: model(input_ids=ids[:, :-1], labels=ids[:, 1:].contiguous()).loss
+
+
+CONTENDERS = {
+    "ours": Contender(ours, "masters"),
+    "ours, compiled": Contender(ours, "masters", compiled=True, devices=("cuda",)),
+    "ours, fp32": Contender(ours, "fp32"),
+    "transformers XGLM": Contender(transformers_xglm, "masters", environment=PEER_ENVIRONMENT),
+    "transformers XGLM, autocast": Contender(transformers_xglm, "autocast", environment=PEER_ENVIRONMENT),
+    "transformers OPT, sdpa": Contender(transformers_opt, "masters", environment=PEER_ENVIRONMENT),
+}
+
+
+def main(
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "small-30m",
+    batch: Annotated[int, typer.Option(min=1, help="Sequences in a step.")] = 4,
+    time_: Annotated[int, typer.Option("--time", min=2, help="Tokens in a sequence.")] = 1024,
+    rounds: Annotated[int, typer.Option(min=1, help="Steps that count; two come before.")] = 5,
+    threads: Annotated[int, typer.Option(min=1)] = os.cpu_count() or 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    only: Annotated[list[str] | None, typer.Option(help="A contender; may be repeated. By default all.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    config = dataclasses.replace(PRESETS[preset], context=time_, dropout=0.0, attention_dropout=0.0)
+    if worker:
+        work(CONTENDERS[worker], config, batch, device)
+        return
+    names = only or [name for name, contender in CONTENDERS.items() if device in contender.devices]
+    arguments = [f"--preset={preset}", f"--batch={batch}", f"--time={time_}", f"--device={device}"]
+    times = take_turns(names, arguments, rounds, threads)
+    tokens = batch * time_
+    result = {
+        "preset": preset,
+        "parameters": config.parameters,
+        "batch": batch,
+        "time": time_,
+        "threads": threads,
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "contenders": {name: summary(rows, times[names[0]], tokens, config) for name, rows in times.items()},
+    }
+    if as_json:
+        print(json.dumps(result, indent=2))
+    else:
+        show(result, device)
+
+
+def take_turns(names: Iterable[str], arguments: list[str], rounds: int, threads: int) -> dict[str, list[list[float]]]:
+    """For each contender and round the seconds of a step: by the wall clock and of the processor."""
+    workers = {}
+    times: dict[str, list[list[float]]] = {name: [] for name in names}
+    try:
+        for name in names:
+            environment = os.environ | CONTENDERS[name].environment | {"OMP_NUM_THREADS": str(threads)}
+            workers[name] = subprocess.Popen(
+                [sys.executable, __file__, *arguments, f"--worker={name}"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        for turn in range(2 + rounds):
+            for name, process in workers.items():
+                assert process.stdin and process.stdout
+                process.stdin.write("step\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+                if not answer:
+                    raise SystemExit(f"{name} failed; its error stands above")
+                if turn >= 2:
+                    times[name].append([float(value) for value in answer.split()])
+    finally:
+        for process in workers.values():
+            process.kill()
+            process.wait()
+    return times
+
+
+def work(contender: Contender, config: ModelConfig, batch: int, device: str) -> None:
+    """In a process of its own: a step for every line that comes in, and its seconds go out."""
+    if contender.make is ours:
+        keep_freed_memory()
+    torch.manual_seed(0)
+    model, loss_of = contender.make(config)
+    step = training_step(model.to(device).train(), loss_of, contender)
+    ids = torch.randint(3, config.vocab_size, (batch, config.context + 1), device=device)
+    for _ in sys.stdin:
+        wall, processor = time.perf_counter(), time.process_time()
+        step(ids)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        print(time.perf_counter() - wall, time.process_time() - processor, flush=True)
+
+
+def training_step(
+    model: nn.Module, loss_of: Callable[[nn.Module], Loss], contender: Contender
+) -> Callable[[Tensor], None]:
+    masters = list(model.parameters())
+    if contender.precision == "masters":
+        masters = [nn.Parameter(parameter.detach().clone()) for parameter in masters]
+        model.to(torch.bfloat16)
+    if contender.compiled:
+        for block in model.layers if isinstance(model, Transformer) else ():
+            block.compile()
+    weights = list(model.parameters())
+    loss = loss_of(model)
+    optimiser = torch.optim.AdamW(masters, lr=1e-4, fused=True)
+
+    def step(ids: Tensor) -> None:
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=contender.precision == "autocast"):
+            value = loss(ids)
+        value.backward()
+        if contender.precision == "masters":
+            for master, weight in zip(masters, weights, strict=True):
+                master.grad = None if weight.grad is None else weight.grad.float()
+                weight.grad = None
+        nn.utils.clip_grad_norm_(masters, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        if contender.precision == "masters":
+            with torch.no_grad():
+                torch._foreach_copy_(weights, masters)
+
+    return step
+
+
+def summary(times: list[list[float]], first: list[list[float]], tokens: int, config: ModelConfig) -> dict[str, float]:
+    """The best step of all is the one that other work disturbed least; the ratio of medians is there to check it by."""
+    (wall, processor), (base_wall, base_processor) = (list(zip(*rows, strict=True)) for rows in (times, first))
+    return {
+        "tokens_per_second": tokens / min(wall),
+        "tokens_per_second_median": tokens / statistics.median(wall),
+        "tokens_per_processor_second": tokens / min(processor),
+        "flops": flops_of_token(config, config.context, "none").with_attention * tokens / min(wall),
+        "speed_of_first": min(wall) / min(base_wall),
+        "speed_of_first_median": statistics.median(wall) / statistics.median(base_wall),
+        "speed_of_first_processor": min(processor) / min(base_processor),
+    }
+
+
+def show(result: dict, device: str) -> None:
+    peak = peak_flops(result["device"], "bf16")
+    table = Table(
+        "contender",
+        "tokens/s, best",
+        "median",
+        "per processor second",
+        "first is faster by: best",
+        "median",
+        "processor",
+        "of the peak",
+        title=f"{result['preset']}, {result['parameters']:,} parameters, {result['batch']} sequences of {result['time']}, "
+        f"{result['device']}" + (f", {result['threads']} thread(s)" if device == "cpu" else ""),
+    )
+    for name, row in result["contenders"].items():
+        table.add_row(
+            name,
+            *(f"{row[f'tokens_per_{key}']:,.0f}" for key in ("second", "second_median", "processor_second")),
+            *(f"{row[f'speed_of_first{key}']:.2f}x" for key in ("", "_median", "_processor")),
+            f"{row['flops'] / peak:.1%}" if peak else f"unknown; {row['flops'] / 1e9:,.0f} GFLOP/s",
+        )
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

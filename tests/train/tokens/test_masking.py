@@ -1,0 +1,49 @@
+"""Masking of arrays against its plain twin, number for number."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incoder_model import causal_mask
+from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, unmask
+from incoder_train.tokens import masking
+
+SENTINELS = Sentinels(first=1000, count=256, end=2000)
+
+spans_in_documents = st.integers(0, 60).flatmap(
+    lambda length: st.tuples(st.just(length), st.lists(st.integers(0, length), max_size=12).map(sorted))
+)
+distributions = st.builds(
+    SpanDistribution, count=st.sampled_from(["clamped", "truncated"]), overlap=st.sampled_from(["greedy", "redraw"])
+)
+
+
+@given(spans_in_documents)
+def test_masking_an_array_is_masking_a_list(case: tuple[int, list[int]]) -> None:
+    length, ends = case
+    spans: list[Span] = list(zip(ends[0::2], ends[1::2], strict=False))
+    document = np.arange(length, dtype=np.uint16)
+    masked = masking.mask(document, spans, SENTINELS)
+    assert masked.tolist() == causal_mask.mask(document.tolist(), spans, SENTINELS)
+    assert masked.dtype == np.int64
+
+
+@given(st.integers(1, 200), st.integers(4, 220), st.integers(0, 2**32), distributions)
+def test_masking_a_block_of_an_array(length: int, budget: int, seed: int, how: SpanDistribution) -> None:
+    first, second = np.random.default_rng(seed), np.random.default_rng(seed)
+    block = np.arange(length)
+    masked = masking.mask_block(block, first, SENTINELS, budget=budget, how=how)
+    assert masked.tolist() == causal_mask.mask_block(block.tolist(), second, SENTINELS, budget=budget, how=how)
+    assert first.random() == second.random()  # as many random numbers were drawn
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=80), st.integers(4, 90), st.integers(0, 2**32))
+def test_masking_as_an_editor(block: list[int], budget: int, seed: int) -> None:
+    is_newline = np.arange(10) == 0
+    masked = masking.mask_as_editor(
+        np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, is_newline=is_newline
+    )
+    assert len(masked) <= budget
+    document, spans = unmask(masked.tolist(), SENTINELS)
+    assert document == block[: budget - 3]
+    assert len(spans) == (1 if any(document) else 0)
