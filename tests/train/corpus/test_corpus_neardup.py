@@ -14,7 +14,6 @@ from incoder_train.corpus.neardup import (
     band_keys,
     later_members,
     links,
-    partition_of,
     rows_for,
     shingles,
     signature,
@@ -40,7 +39,7 @@ def keep_first(texts: list[str], partitions: int, order: list[int]) -> list[int]
     """The whole way: records into partitions, in any order; links of each; the numbers of what goes."""
     numbers = np.repeat(np.array(order, np.uint64), PERMUTATIONS // ROWS)
     keys = np.concatenate([band_keys(texts[number]) for number in order])
-    parts = partition_of(keys, partitions)
+    parts = keys % np.uint64(partitions)
     found = [links(keys[parts == part], numbers[parts == part]) for part in range(partitions)]
     return later_members(np.concatenate(found)).tolist()
 

@@ -26,6 +26,7 @@ NOTICES = (
 )
 OTHER_COPYLEFT = ("GNU Lesser General Public", "GNU Affero General Public", "Mozilla Public License")
 SPDX_LINE = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+)")
+
 VENDORED = frozenset(
     {"vendor", "vendored", "_vendor", "vendored_packages", "third_party", "thirdparty"}
     | {"extern", "external", "externals", "_external", "node_modules", "typeshed"}

@@ -1,17 +1,16 @@
 """Near-copies, which the paper keeps and later work drops: MinHash (Broder 1997) with banding (Leskovec et al., Mining of
 Massive Datasets, section 3.4). Texts go in; the numbers of the documents that resemble an earlier one come out.
 
-    text -> band_keys -> partition_of -> (one partition at a time) links -> (all links) later_members
+    text -> band_keys -> (one partition of the keys at a time) links -> (all links) later_members
 
-The shape is that of exact deduplication by key partitions. Each rank writes one record (key, document) for each of the
-keys of a document into the partition of the key; each partition is then read by itself, so memory holds one
-partition, and its links come out; the links of all partitions (only documents that resemble another occur in them) give
-the clusters, of which the first document stays:
+The shape is that of exact deduplication by key partitions (`copies.py`). Each document leaves records (key, number), one for
+each of its keys; the keys are cut into partitions, any way that puts equal keys together, and each partition is read by
+itself, so memory holds one; the links of all partitions, in which only documents that resemble another occur, give the
+clusters, of which the first document stays:
 
-    keys = band_keys(document.text, rows_for(0.7))                 # (16,) uint64
-    for key, partition in zip(keys, partition_of(keys, 64)): ...   # append (key, number) to that partition
-    pairs = links(keys_of_partition, numbers_of_partition)         # (n, 2) uint64
-    dropped = later_members(np.concatenate([pairs, ...]))          # sorted numbers, uint64
+    keys = band_keys(document.text, rows_for(0.7))            # (16,) uint64, each a record with the document's number
+    pairs = links(keys_of_partition, numbers_of_partition)    # (n, 2) uint64
+    dropped = later_members(np.concatenate([pairs, ...]))     # sorted numbers, uint64
 
 A number is any uint64 that grows in the order of the documents, such as rank << 40 | index. All results are functions of
 the texts, of no machine and no order of work.
@@ -74,11 +73,6 @@ def band_keys(text: str, rows: int = ROWS) -> np.ndarray:
     used = slice(bands * rows)
     mixed = _mixed(signature(text)[used] * ROW_FACTORS[used]).reshape(bands, rows)
     return _mixed(mixed.sum(axis=1, dtype=np.uint64) + BAND_OFFSETS[:bands])
-
-
-def partition_of(keys: np.ndarray, partitions: int) -> np.ndarray:
-    """The partition, 0 to partitions - 1, in which each key is compared with its like."""
-    return keys % np.uint64(partitions)
 
 
 def links(keys: np.ndarray, documents: np.ndarray) -> np.ndarray:
