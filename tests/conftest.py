@@ -122,12 +122,13 @@ def model(model_directory: Path) -> "Model":
 @pytest.fixture(scope="session")
 def data_directory(tokenizer: "Tokenizer", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What training reads: `train` and `validation` shards of documents that are much alike, and `tokenizer.json`."""
+    from incoder_model.metadata import file_attributes
     from incoder_train.tokens.shards import write_shard
 
     directory = tmp_path_factory.mktemp("data")
     (directory / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
     functions = SOURCE.split("\n\n\n")
     for split, count in (("train", 60), ("validation", 20)):
-        documents = (("\n\n\n".join(functions[i % 5 :]), f"module_{i}.py") for i in range(count))
+        documents = (("\n\n\n".join(functions[i % 5 :]), file_attributes(f"module_{i}.py")) for i in range(count))
         write_shard(directory / split, documents, tokenizer)
     return directory

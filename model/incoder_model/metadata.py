@@ -33,13 +33,20 @@ def file_attributes(path: str) -> dict[str, str]:
     return {"ext": ext, "filename": name} if ext else {"filename": name}
 
 
-def wrap(text: str, attributes: Mapping[str, str], rng: np.random.Generator) -> str:
-    """A training document: each attribute in front or behind with p = 0.5, those of one side in random order."""
+def wrap(
+    text: str,
+    attributes: Mapping[str, str],
+    rng: np.random.Generator,
+    tag: str = "file",
+    front_probability: float = 0.5,
+) -> str:
+    """A training document: each attribute in front with `front_probability`, else behind, those of one side in random
+    order."""
     keys = [str(key) for key in rng.permutation(sorted(attributes))]
-    in_front = rng.random(len(keys)) < 0.5
+    in_front = rng.random(len(keys)) < front_probability
     front = {key: attributes[key] for key, first in zip(keys, in_front, strict=True) if first}
     behind = {key: attributes[key] for key, first in zip(keys, in_front, strict=True) if not first}
-    return f"{header(front)}{text}\n{footer(behind)}"
+    return f"{header(front, tag)}{text}\n{footer(behind, tag)}"
 
 
 def _pairs(attributes: Mapping[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
 from incoder_train.tokens.shards import BATCH, OFFSETS, REPORT, TOKENS, Shard, open_shard, tokenizer_hash, write_shard
 
-DOCUMENTS = [(f"value_{i} = {i}\n" * (i % 7), f"package/module {i}.py") for i in range(BATCH + 20)]
+DOCUMENTS = [(f"value_{i} = {i}\n" * (i % 7), {"ext": ".py", "filename": f"module {i}.py"}) for i in range(BATCH + 20)]
 
 
 def texts_of(shard: Shard, tokenizer: Tokenizer) -> list[str]:
@@ -31,14 +31,14 @@ def test_documents_come_back_wrapped_in_their_metadata(tokenizer: Tokenizer, tmp
     assert counts["tokens"] == len(shard.tokens) == shard.offsets[-1]
     assert counts["characters"] == sum(map(len, texts))
     assert counts["bytes"] == sum(len(text.encode()) for text in texts)
-    for (text, path), document in zip(DOCUMENTS, texts, strict=True):
+    for (text, attributes), document in zip(DOCUMENTS, texts, strict=True):
         assert document.startswith("<| file ")
         first, rest = document.split("\n", 1)
         body, last = rest.rsplit("\n", 1)
         assert body == text
-        assert sorted(key for key in ("ext=.py", f'filename="{Path(path).name}"') if key in first + last) == sorted(
-            {"ext=.py", f'filename="{Path(path).name}"'}
-        )
+        assert sorted(
+            key for key in ("ext=.py", f'filename="{attributes["filename"]}"') if key in first + last
+        ) == sorted({"ext=.py", f'filename="{attributes["filename"]}"'})
     assert shard.tokens.dtype == np.uint16
     assert shard.tokenizer_sha256 == tokenizer_hash(tokenizer)
 
@@ -54,13 +54,19 @@ def test_any_text_can_be_a_document(
     tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory, documents: list[tuple[str, str]]
 ) -> None:
     folder = tmp_path_factory.mktemp("shard") / "shard"
-    write_shard(folder, documents, tokenizer)
+    write_shard(folder, [(text, {"filename": name}) for text, name in documents], tokenizer)
     for (text, name), document in zip(documents, texts_of(open_shard(folder), tokenizer), strict=True):
         stored = text.encode("utf-8", "replace").decode()
         assert document in (
             f"<| file filename={name} |>\n{stored}\n<|/ file |>",
             f"<| file |>\n{stored}\n<|/ file filename={name} |>",
         )
+
+
+def test_a_document_with_metadata_of_its_own_is_not_wrapped(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    thread = "<| q tags=regex |>\nHow?\n\nSo.\n<|/ q dscore=2 |>"
+    write_shard(tmp_path / "shard", [(thread, None)], tokenizer)
+    assert texts_of(open_shard(tmp_path / "shard"), tokenizer) == [thread]
 
 
 def test_the_same_documents_and_seed_give_the_same_bytes(tokenizer: Tokenizer, tmp_path: Path) -> None:

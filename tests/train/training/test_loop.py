@@ -342,8 +342,8 @@ def test_a_run_goes_on_with_another_machine_but_not_with_other_data(
 
 def test_data_that_does_not_fit(write_recipe: Write, tmp_path: Path, tokenizer: Tokenizer) -> None:
     other = assemble(["ab"], [("a", "b")])
-    write_shard(tmp_path / "other", [("ab" * 500, "a.py")], other)
-    write_shard(tmp_path / "little", [("ab", "a.py")], tokenizer)
+    write_shard(tmp_path / "other", [("ab" * 500, {"filename": "a.py"})], other)
+    write_shard(tmp_path / "little", [("ab", {"filename": "a.py"})], tokenizer)
     (tmp_path / "other.json").write_text(other.to_json())
     for changes, said in (
         ({"data__train": tmp_path / "other"}, "other was made with another tokenizer than .*; make the shard again"),

@@ -32,7 +32,7 @@ def one_sentence() -> Iterator[None]:
     raise typer.Exit(1)
 
 
-def need(package: str) -> None:
+def need(package: str, extra: str = "train") -> None:
     """Raises UserError, with the command that installs it, when an optional package is missing."""
     if find_spec(package) is None:
-        raise UserError(f'this needs {package}, which is not installed; run: pip install "incoder-lsp[train]"')
+        raise UserError(f'this needs {package}, which is not installed; run: pip install "incoder-lsp[{extra}]"')

@@ -47,15 +47,19 @@ def item_texts(item: dict[str, Any]) -> list[str]:
     return [text if isinstance(text, str) else "\n".join(text) for text in texts if text]
 
 
-def read_windows(folder: Path) -> dict[Window, str]:
-    """The distinctive passages of every .json and .jsonl file (also gzipped) below `folder`, each with the name of the
-    benchmark it comes from."""
+def benchmark_files(folder: Path) -> list[Path]:
+    """Every .json and .jsonl file (also gzipped) below `folder`; raises UserError if there is none."""
     files = sorted(path for path in folder.rglob("*") if re.search(r"\.jsonl?(\.gz)?$", path.name))
     if not files:
         raise UserError(f"There is no .json or .jsonl benchmark file in {folder}; give the folder that holds them.")
+    return files
+
+
+def read_windows(folder: Path) -> dict[Window, str]:
+    """The distinctive passages of the benchmark files below `folder`, each with the name of its benchmark."""
     windows: dict[Window, str] = {}
     seen: set[str] = set()  # infilling items repeat the same few solutions, cut in different places
-    for path in files:
+    for path in benchmark_files(folder):
         benchmark = path.parent.relative_to(folder).as_posix()
         for text in itertools.chain.from_iterable(map(item_texts, _read_items(path))):
             if text not in seen:

@@ -4,8 +4,8 @@
     documents.npy     (documents + 1,) int64: where each document starts, and where the last one ends
     shard.json        counts, and the hashes of the tokenizer and of tokens.bin
 
-Each document is wrapped in its metadata before it is tokenised. Which attribute goes in front is a function of (seed,
-document index), so the same corpus gives the same bytes.
+Each document is wrapped in its metadata before it is tokenised, unless it carries its own. Which attribute goes in front
+is a function of (seed, document index), so the same corpus gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
@@ -48,16 +48,24 @@ class Shard:
     size: int = 0  # bytes of the text; 0 where a shard of an earlier version did not count them
 
 
+Attributed = tuple[str, Mapping[str, str] | None]  # a text and what its header tells; None: it has its headers in it
+
+
 def write_shard(
-    out: Path, documents: Iterable[tuple[str, str]], tokenizer: Tokenizer, *, seed: int = 0
+    out: Path,
+    documents: Iterable[Attributed],
+    tokenizer: Tokenizer,
+    *,
+    seed: int = 0,
+    front_probability: float = 0.5,
 ) -> dict[str, int]:
-    """Tokenise `documents`, pairs of text and path, into the folder `out`. Returns the counts.
+    """Tokenise `documents` into the folder `out`. Returns the counts. `front_probability` is for `metadata.wrap`.
 
     A shard that is there is replaced when the new one is whole. Raises UserError when something else is there.
     """
     if out.is_dir() and any(out.iterdir()) and not (out / REPORT).exists():
         raise UserError(f"{out} holds other things than a token shard; empty it, or name another folder with --out")
-    batches = _batched(_wrapped(documents, seed))
+    batches = _batched(_wrapped(documents, seed, front_probability))
     first = next(batches, [])  # documents that cannot be read fail here, before anything is written
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     unfinished = out.with_name(f".{out.name}.unfinished")
@@ -167,10 +175,10 @@ def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
-def _wrapped(documents: Iterable[tuple[str, str]], seed: int) -> Iterator[str]:
-    for index, (text, path) in enumerate(documents):
+def _wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
+    for index, (text, attributes) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
-        yield metadata.wrap(text, metadata.file_attributes(path), rng)
+        yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)
 
 
 def _batched(texts: Iterator[str]) -> Iterator[list[str]]:
