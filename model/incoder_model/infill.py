@@ -78,16 +78,20 @@ class Infill:
 def infill(model: Model, request: InfillRequest, stop: Stop = never) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
+    limits = _Limits(request.max_tokens, request.one_line, request.sampling)
+    span = _generate(model, prompt_of(model, request), model.tokenizer.encode(request.typed), limits, stop)
+    return span.infill(model.tokenizer, started, given=request.typed)
+
+
+def prompt_of(model: Model, request: InfillRequest) -> list[int]:
+    """The tokens after which the span begins, what is typed of it included. They leave room for the span."""
     tokenizer = model.tokenizer
-    typed = tokenizer.encode(request.typed)
     header = [BOS, *tokenizer.encode(request.header)]
+    typed = tokenizer.encode(request.typed)
     room = model.engine.context - request.max_tokens - len(header) - len(typed) - 3  # 3: the sentinels
     left, right = (tokenizer.encode(side) for side in _near([request.left, request.right], model))
     left, right = fit(left, right, room)
-    prompt = [*header, *causal_mask.prompt([left, right], tokenizer.sentinels), tokenizer.sentinels[0]]
-    limits = _Limits(request.max_tokens, request.one_line, request.sampling)
-    span = _generate(model, prompt, typed, limits, stop)
-    return span.infill(tokenizer, started, given=request.typed)
+    return [*header, *causal_mask.prompt([left, right], tokenizer.sentinels), tokenizer.sentinels[0]]
 
 
 def infill_holes(

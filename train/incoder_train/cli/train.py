@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from typer.core import TyperGroup
 
 from incoder_train.cli.common import need, one_sentence
 from incoder_train.launch import REQUEUE
+
+NOT_IMPROVED = 3  # the exit code of a fine-tuning whose model is not offered
 
 
 class RunByDefault(TyperGroup):
@@ -29,6 +34,12 @@ app = typer.Typer(
     help="Train a model as a recipe says: `incoder train RECIPE`.\n\n"
     "What can be said beside the recipe: `incoder train run --help`.",
 )
+
+
+class Device(str, Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
 
 
 @app.command("run")
@@ -68,3 +79,51 @@ def report(
     console = Console()
     console.print(table)
     console.print(str(drawn), soft_wrap=True, highlight=False)
+
+
+@app.command("finetune-repo")
+def finetune_repo(
+    data: Annotated[Path, typer.Option(help="The folder of a repository; git says which files belong to it.")],
+    init: Annotated[str, typer.Option(help="The model to adapt: a model directory, or `bundled`.")] = "bundled",
+    minutes: Annotated[float | None, typer.Option(help="Of training, at most; 10 by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/finetune-NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    cases: Annotated[int, typer.Option(min=20, help="Held-out lines to judge by, at most.")] = 200,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    recipe: Annotated[Path | None, typer.Option(help="Another recipe than finetune-repo.toml.")] = None,
+) -> None:
+    """Adapt a model to a repository, and offer it if it fills held-out lines better.
+
+    Ends with exit code 3 if it does not.
+    """
+    console = Console()
+    with one_sentence():
+        for package in ("torch", "zstandard", "matplotlib"):
+            need(package)
+        from incoder_train.finetune.adapting import SHIPPED, Asked, finetune
+        from incoder_train.training.loop import Stopped
+
+        name = f"finetune-{data.resolve().name}"
+        asked = Asked(data, out or Path("runs") / name, init, recipe or SHIPPED, minutes, cases, device.value)
+        try:
+            outcome = finetune(asked, resume=resume, say=lambda line: console.print(line, soft_wrap=True, markup=False))
+        except Stopped as stopped:
+            console.print(
+                f"stopped by a signal; {stopped} holds all of it, --resume goes on from there", soft_wrap=True
+            )
+            raise typer.Exit(REQUEUE) from None
+    table = Table(f"{outcome.cases} held-out lines", "before", "after")
+    for row in outcome.rows:
+        table.add_row(*row)
+    console.print(table)
+    gain = f"{outcome.verdict.gain:+.3f} ± {outcome.verdict.error:.3f} nats per token"
+    if outcome.model is None:
+        console.print(
+            f"The held-out infilling did not improve ({gain}); keep the model you have. Nothing is offered.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(NOT_IMPROVED)
+    console.print(f"The held-out infilling improved ({gain}). To use the model:", soft_wrap=True)
+    console.print(
+        f"incoder-lsp serve --model {shlex.quote(str(outcome.model.resolve()))}", soft_wrap=True, markup=False
+    )

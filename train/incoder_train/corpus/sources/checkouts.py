@@ -41,16 +41,22 @@ def check_checkout_licence(entry: Checkout, root: Path) -> None:
 
 def collect_folder(entry: Folder, root: Path, extensions: tuple[str, ...], dropped: Counter[str]) -> Iterator[Document]:
     """The folder's files that have one of `extensions`, sorted by path."""
-    for name in listed_files(root):
+    names = [name for name in listed_files(root) if PurePosixPath(name).suffix.lower() in extensions]
+    yield from read_files(names, root, dropped, archive=entry.name, licence=entry.licence)
+
+
+def read_files(
+    names: Iterable[str], root: Path, dropped: Counter[str], *, archive: str, licence: str
+) -> Iterator[Document]:
+    """The files under `root` that `listed_files` named."""
+    for name in names:
         path = root / name
-        if PurePosixPath(name).suffix.lower() not in extensions:
-            continue
         if not _is_plain_file(path, root):
             dropped["link or device"] += 1
         elif path.stat().st_size > MAX_FILE:
             dropped["file over 32 MiB"] += 1
         else:
-            yield source_file(name, path.read_bytes(), entry.name, entry.licence)
+            yield source_file(name, path.read_bytes(), archive, licence)
 
 
 def collect_checkout(
