@@ -84,7 +84,9 @@ def report(
 @app.command("finetune-repo")
 def finetune_repo(
     data: Annotated[Path, typer.Option(help="The folder of a repository; git says which files belong to it.")],
-    init: Annotated[str, typer.Option(help="The model to adapt: a model directory, or `bundled`.")] = "bundled",
+    init: Annotated[
+        str | None, typer.Option(help="The model to adapt: a model directory, or `bundled`, which is the default.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="Of training, at most; 10 by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/finetune-NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,

@@ -43,6 +43,7 @@ from incoder_train.training.recipe import Recipe, read_recipe
 
 SHIPPED = Path(__file__).parents[1] / "recipes" / "finetune-repo.toml"
 DATA, ORIGIN, CASES, JUDGEMENT, MODEL = "data", "repository.json", "cases.json", "judgement.json", "model"
+UNFINISHED = f".{DATA}.unfinished"
 FEWEST_CASES = 20  # fewer lines say nothing
 PASSES = 6  # over the repository, at most: a small one would be learned by heart
 BATCHES_A_PASS = 8  # at least: a small repository gets smaller batches rather than a handful of updates
@@ -54,7 +55,7 @@ Say = Callable[[str], None]
 class Asked:
     data: Path  # the repository
     out: Path
-    init: str = "bundled"  # or a model directory
+    init: str | None = None  # a model directory, or "bundled"; by default what the recipe says
     recipe: Path = SHIPPED
     minutes: float | None = None  # of training; by default the recipe's
     cases: int = 200  # to judge by, at most
@@ -72,14 +73,16 @@ class Outcome:
 def finetune(asked: Asked, *, resume: bool = False, say: Say = print) -> Outcome:
     """Raises UserError when the repository, the model or the folder cannot be used, and Stopped when a signal ended it."""
     recipe = read_recipe(asked.recipe)
+    init = asked.init or recipe.init or "bundled"
+    minutes = recipe.run.minutes if asked.minutes is None else asked.minutes
     recipe = replace(
         recipe,
-        init=asked.init,
-        run=replace(recipe.run, minutes=asked.minutes or recipe.run.minutes),
+        init=init,
+        run=replace(recipe.run, minutes=minutes),
         machine=replace(recipe.machine, device=asked.device),
     )
     choose_device(recipe.machine.device)
-    directory = BUNDLED if asked.init == "bundled" else Path(asked.init)
+    directory = BUNDLED if init == "bundled" else Path(init)
     try:
         context, tokenizer = read_config(directory).context, load_tokenizer(directory / TOKENIZER)
     except (ModelDirectoryError, TokenizerError) as error:
@@ -97,7 +100,7 @@ def has_data(asked: Asked, *, resume: bool) -> bool:
     """Whether the folder holds this run's data. Raises UserError when it holds something else."""
     origin, out = asked.out / DATA / ORIGIN, asked.out
     if not origin.exists():
-        if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= {".gitignore", DATA}):
+        if out.exists() and not (out.is_dir() and {path.name for path in out.iterdir()} <= {".gitignore", UNFINISHED}):
             raise UserError(f"{out} holds other things than a fine-tuning; name another folder with --out")
         return False
     if not resume:
@@ -129,7 +132,7 @@ def prepare(asked: Asked, tokenizer: Tokenizer, context: int, say: Say) -> None:
     (asked.out / ".gitignore").write_text(
         "*\n", encoding="utf-8"
     )  # weights and texts of private code: not to be committed
-    unfinished = asked.out / f".{DATA}.unfinished"
+    unfinished = asked.out / UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
     for name, documents in (("train", repository.training), ("validation", repository.held_out)):
         write_shard(unfinished / name, map(attributed, documents), tokenizer, front_probability=1.0)
@@ -185,7 +188,7 @@ def conclude(
     out: Path, checkpoint: Path, cases: Sequence[Case], before: Sequence[Score], after: Sequence[Score]
 ) -> Outcome:
     """Writes the judgement and, after an improvement, the model."""
-    verdict = judge(before, after)
+    verdict = judge(cases, before, after)
     rows = table_rows(cases, before, after)
     judgement = {
         "improved": verdict.improved,

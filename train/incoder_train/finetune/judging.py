@@ -53,7 +53,7 @@ class Score:
 @dataclass(frozen=True)
 class Verdict:
     gain: float  # nats per token, the mean over the cases
-    error: float  # its standard error
+    error: float  # its standard error, see `standard_error`
     exact_before: int
     exact_after: int
 
@@ -64,7 +64,8 @@ class Verdict:
 
 
 def draw_cases(held_out: Sequence[Document], training: Iterable[Document], count: int, seed: int = 1) -> list[Case]:
-    """At most `count` cases, from as many files as there are, no line twice. Comments and very short lines are left out."""
+    """At most `count` cases, from as many files as there are. Comments, very short lines and the first of a file are left
+    out."""
     rng = random.Random(seed)
     places: list[list[tuple[Document, list[str], int]]] = []
     for document in held_out:
@@ -113,11 +114,23 @@ def mean_log_likelihood(model: Model, request: InfillRequest, span: str) -> floa
     return total / len(tokens)
 
 
-def judge(before: Sequence[Score], after: Sequence[Score]) -> Verdict:
-    """Of the same cases, at least two, in the same order."""
+def judge(cases: Sequence[Case], before: Sequence[Score], after: Sequence[Score]) -> Verdict:
+    """Scores of the same cases, at least two, in the same order."""
     gains = np.array([b.log_likelihood - a.log_likelihood for a, b in zip(before, after, strict=True)])
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    error = standard_error(gains, [case.path for case in cases])
     return Verdict(float(gains.mean()), error, sum(s.exact for s in before), sum(s.exact for s in after))
+
+
+def standard_error(gains: np.ndarray, files: Sequence[str]) -> float:
+    """Of the mean of `gains` (cases,): as if each case stood for itself, or as if only files did, since the lines of a file are
+    alike (Liang and Zeger 1986); the larger of the two."""
+    by_case = float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    names, which = np.unique(files, return_inverse=True)
+    if len(names) < 2:
+        return by_case
+    sums = np.bincount(which, weights=gains - gains.mean())
+    by_file = np.sqrt(len(names) / (len(names) - 1) * (sums**2).sum()) / len(gains)
+    return max(by_case, float(by_file))
 
 
 def similarity(one: str, other: str) -> float:
