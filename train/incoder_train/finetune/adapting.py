@@ -124,21 +124,6 @@ def prepare(asked: Asked, tokenizer: Tokenizer, context: int, say: Say) -> None:
         raise UserError(
             f"{asked.data} has too little source code: only {len(cases)} lines to judge a model by, {FEWEST_CASES} are needed"
         )
-    say(
-        f"{repository.name}: {len(repository.training)} files to learn from, {len(repository.held_out)} held out"
-        + (f"; left out: {told(repository.left_out)}" if repository.left_out else "")
-    )
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / ".gitignore").write_text(
-        "*\n", encoding="utf-8"
-    )  # weights and texts of private code: not to be committed
-    unfinished = asked.out / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for name, documents in (("train", repository.training), ("validation", repository.held_out)):
-        write_shard(unfinished / name, map(attributed, documents), tokenizer, front_probability=1.0)
-    if not len(cut_blocks(open_shard(unfinished / "train").offsets, context)):
-        shutil.rmtree(unfinished)
-        raise UserError(f"{asked.data} has too little source code to learn from; its files are too short")
     origin = {
         "root": str(asked.data.resolve()),
         "learned": [document.path for document in repository.training],
@@ -150,10 +135,25 @@ def prepare(asked: Asked, tokenizer: Tokenizer, context: int, say: Say) -> None:
         CASES: as_json([asdict(case) for case in cases]),
         ORIGIN: as_json(origin),
     }
-    for name, content in contents.items():
-        (unfinished / name).write_text(content, encoding="utf-8")
-    shutil.rmtree(asked.out / DATA, ignore_errors=True)
-    unfinished.rename(asked.out / DATA)
+    say(
+        f"{repository.name}: {len(repository.training)} files to learn from, {len(repository.held_out)} held out"
+        + (f"; left out: {told(repository.left_out)}" if repository.left_out else "")
+    )
+    asked.out.mkdir(parents=True, exist_ok=True)
+    (asked.out / ".gitignore").write_text("*\n", encoding="utf-8")  # private code and weights that have read it
+    unfinished = asked.out / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        for name, documents in (("train", repository.training), ("validation", repository.held_out)):
+            write_shard(unfinished / name, map(attributed, documents), tokenizer, front_probability=1.0)
+        if not len(cut_blocks(open_shard(unfinished / "train").offsets, context)):
+            raise UserError(f"{asked.data} has too little source code to learn from; its files are too short")
+        for name, content in contents.items():
+            (unfinished / name).write_text(content, encoding="utf-8")
+        shutil.rmtree(asked.out / DATA, ignore_errors=True)
+        unfinished.rename(asked.out / DATA)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def attributed(document: Document) -> tuple[str, dict[str, str] | None]:
