@@ -18,12 +18,13 @@ from typer.testing import CliRunner, Result
 from incoder_model.checkpoint import TOKENIZER, load_model, load_transformer
 from incoder_model.infill import InfillRequest, Model, prompt_of
 from incoder_model.metadata import file_attributes, header
-from incoder_model.tokenizer import load_tokenizer
+from incoder_model.tokenizer import Tokenizer, load_tokenizer
 from incoder_train.cli import app
 from incoder_train.cli.train import NOT_IMPROVED
 from incoder_train.corpus.document import Document, source_file
 from incoder_train.errors import UserError
 from incoder_train.finetune import repository
+from incoder_train.finetune.adapting import PASSES, SHIPPED, fitted
 from incoder_train.finetune.judging import (
     LEAST_GAIN,
     Case,
@@ -37,8 +38,9 @@ from incoder_train.finetune.judging import (
 from incoder_train.finetune.repository import at_most, hold_out, read_repository
 from incoder_train.finetune.secret_files import secret_by_name, secret_in
 from incoder_train.launch import REQUEUE
-from incoder_train.tokens.shards import open_shard
+from incoder_train.tokens.shards import open_shard, write_shard
 from incoder_train.training.checkpoints import find_checkpoints
+from incoder_train.training.recipe import read_recipe
 
 MODULE = '''"""Shapes of kind {i}, and what they measure."""
 
@@ -242,6 +244,18 @@ def test_a_run_that_was_stopped_goes_on(model_directory: Path, tmp_path: Path) -
     assert result.returncode == 0, result.stdout + result.stderr
     assert json.loads((find_checkpoints(run)[-1] / "state.json").read_text())["count"]["step"] == 40
     assert (run / "model").is_dir()
+
+
+@pytest.mark.parametrize(("documents", "batch"), [(1, 1), (16, 2), (999, 4)])
+def test_a_small_repository_gets_small_batches_and_few_updates(
+    documents: int, batch: int, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    write_shard(tmp_path / "train", [(f"value = {i}\n" * 4, {}) for i in range(documents)], tokenizer)
+    run = fitted(read_recipe(SHIPPED), tmp_path, context=512).run
+    assert run.batch_size == batch
+    assert run.steps is not None
+    assert run.steps * batch <= PASSES * documents
+    assert run.steps == min(PASSES * (documents // batch), 1000)
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------
