@@ -54,4 +54,6 @@ def keep_freed_memory() -> None:
 def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("the recipe asks for device = 'cuda', but torch finds no GPU here; say 'cpu' or 'auto'")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    capability(device)  # raises UserError for a GPU that the installed torch has no code for
+    return device
