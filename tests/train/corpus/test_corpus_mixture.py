@@ -85,6 +85,7 @@ def test_everything_together(mixture: Path, cache: Path, tmp_path: Path) -> None
         "dedup": {"copy of an earlier file": 1},
     }
     assert statistics.stages[0].documents_in == len(documents) + 5
+    assert statistics.stages[-1].documents_out == len(documents)
     assert set(statistics.languages) == {".py", ".ipynb", "thread"}
     assert read_statistics(tmp_path / "out") == statistics
     assert not (tmp_path / "out/.work").exists()
