@@ -45,7 +45,9 @@ def launch_slurm(
 
     `options` are further ones of sbatch, such as --account=physics. Raises UserError when it cannot be submitted."""
     if not dry_run and shutil.which("sbatch") is None:
-        raise UserError("there is no sbatch on the PATH; run this where jobs are submitted, or only write it with --dry-run")
+        raise UserError(
+            "there is no sbatch on the PATH; run this where jobs are submitted, or only write it with --dry-run"
+        )
     script = run / SCRIPT
     run.mkdir(parents=True, exist_ok=True)
     text = slurm_script(

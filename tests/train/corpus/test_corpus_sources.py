@@ -17,11 +17,14 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from incoder_model.tokenizer import Tokenizer
+from incoder_train.corpus import build_corpus, read_documents
 from incoder_train.corpus.collect import collect, fetch
 from incoder_train.corpus.document import Document
-from incoder_train.corpus.manifest import Archive, Checkout, Entry, Folder, read_manifest
+from incoder_train.corpus.manifest import Archive, Checkout, Dump, Entry, Folder, Table, read_manifest
 from incoder_train.corpus.sources.archives import MAX_FILE
 from incoder_train.errors import UserError
+from incoder_train.tokens.shards import open_shard, write_shard
 
 CODE = "def half(number):\n    return number / 2\n"
 MIT = """Copyright 2024 Ada
@@ -288,3 +291,68 @@ def test_folders_that_cannot_be_taken(repository: Path, tmp_path: Path, entry: F
     with pytest.raises(UserError, match=complaint) as error:
         read(entry, tmp_path)
     assert "\n" not in str(error.value)
+
+
+LONG = "def half_of_{0}(number_{0}):\n    return number_{0} / 2  # of {0}\n" * 3
+POSTS = """<posts>
+<row Id="1" PostTypeId="1" Score="3" Title="How?" Tags="|maths|" Body="&lt;p&gt;I ask ada@example.org.&lt;/p&gt;" />
+<row Id="2" PostTypeId="2" ParentId="1" Score="1" Body="&lt;p&gt;So.&lt;/p&gt;" />
+<row Id="cut
+</posts>
+"""
+
+
+def test_sources_of_all_sorts_make_a_corpus(repository: Path, tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """From the manifest through every stage to tokens: rows under other licences go, notebooks and threads are text."""
+    fill(repository, {"src/new.py": LONG.format("git")})
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "new")
+    notebook = json.dumps({"metadata": {}, "cells": [{"cell_type": "code", "source": LONG.format("notebook")}]})
+    row = {"repository": "ada/rows", "licence": "MIT", "stars": 9, "source": "github", "crawl": "jupyter"}
+    rows = [
+        row | {"path": "a.ipynb", "text": notebook},
+        row | {"path": "b.ipynb", "text": "{}"},
+        row | {"path": "c.py", "text": LONG.format("gpl"), "licence": "GPL-3.0-only"},
+    ]
+    fill(tmp_path, {"rows.jsonl": "\n".join(map(json.dumps, rows))})
+    dump = fill(tmp_path / "site", {"Posts.xml": POSTS, "Comments.xml": "<comments>\n</comments>\n"})
+    entries: list[Entry] = [
+        keep(tmp_path / "cache", "npm", npm({"a.py": LONG.format("npm")})),
+        Checkout("checkout", "MIT", str(repository), git(repository, "rev-parse", "HEAD"), source="gitlab"),
+        Table(
+            "rows",
+            str(tmp_path / "rows.jsonl"),
+            hashlib.sha256((tmp_path / "rows.jsonl").read_bytes()).hexdigest(),
+            "jsonl",
+        ),
+        Dump("site", "CC-BY-SA-4.0", str(dump)),
+    ]
+    lines = ['name = "m"', 'extensions = [".py", ".ipynb"]', "tests_share = 0.25"]
+    for entry in entries:
+        lines += ["[[archive]]", *(f"{key} = {json.dumps(value)}" for key, value in vars(entry).items())]
+    fill(tmp_path, {"m.toml": "\n".join(lines)})
+    out = tmp_path / "out"
+    statistics = build_corpus(
+        tmp_path / "m.toml", out, cache=tmp_path / "cache", benchmarks=None, without_decontamination=True
+    )
+    reasons = {reason: count for stage in statistics.stages for reason, count in stage.dropped.items()}
+    wanted = {"licence not allowed": 1, "not a notebook": 1, "malformed row": 1}
+    assert wanted.items() <= reasons.items()
+
+    documents = {document.path: document for document in read_documents(out)}
+    assert {"package/a.py", "src/new.py", "a.ipynb", "questions/1"} <= documents.keys()
+    assert not {"b.ipynb", "c.py"} & documents.keys()
+    write_shard(tmp_path / "shard", ((d.text, d.header_attributes()) for d in documents.values()), tokenizer)
+    shard = open_shard(tmp_path / "shard")
+    bounds = zip(shard.offsets[:-1].tolist(), shard.offsets[1:].tolist(), strict=True)
+    texts = dict(zip(documents, (tokenizer.decode(shard.tokens[a:b].tolist()) for a, b in bounds), strict=True))
+    assert texts["questions/1"] == documents["questions/1"].text
+    assert "I ask ada@example.org." in texts["questions/1"]
+    for path, attributes in {
+        "package/a.py": {"ext=.py", "filename=a.py"},
+        "src/new.py": {"ext=.py", "filename=new.py", "source=gitlab"},
+        "a.ipynb": {"ext=.ipynb", "filename=a.ipynb", "source=github", "dstars=2"},
+    }.items():
+        first, last = texts[path].split("\n")[0], texts[path].split("\n")[-1]
+        assert set(first.split()[2:-1] + last.split()[2:-1]) == attributes
+    assert "<cell>\ndef half_of_notebook" in texts["a.ipynb"]

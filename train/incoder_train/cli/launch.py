@@ -22,7 +22,9 @@ def slurm(
     recipe: Annotated[Path, typer.Argument(help="A TOML recipe; see incoder_train/recipes.")],
     nodes: Annotated[int, typer.Option(min=1)] = 1,
     gpus_per_node: Annotated[int, typer.Option(min=1)] = 8,
-    time: Annotated[str | None, typer.Option(help="Until the job is requeued, in Slurm's notation, such as 24:00:00.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Until the job is requeued, in Slurm's notation, such as 24:00:00.")
+    ] = None,
     partition: Annotated[str | None, typer.Option()] = None,
     sbatch: Annotated[
         list[str] | None, typer.Option(help="A further option for sbatch, such as --account=physics; may be repeated.")

@@ -1,16 +1,15 @@
 """From an entry of the manifest to documents: one table says, for each kind of source, how its licence is checked and how it
-is read. The rooms behind it are in `sources`. Whatever the source, a document under a licence that is not allowed never comes
-out, and notebooks come out as text."""
+is read. The rooms behind it are in `sources`. What comes out is as it was
+found: rows of a table still have to pass `licence_gate`, and notebooks are still JSON."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from incoder_train.corpus.document import Document, Verdict
-from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_gate, licence_names
+from incoder_train.corpus.document import Document
+from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_names
 from incoder_train.corpus.manifest import Archive, Dump, Entry
-from incoder_train.corpus.notebooks import convert_notebooks
 from incoder_train.corpus.sources import checkouts, dumps, packages, tables
 from incoder_train.corpus.stackoverflow import ThreadRules
 
@@ -37,7 +36,7 @@ def fetch(entry: Entry, cache: Path) -> Path:
 
 def check_licence(entry: Entry, path: Path) -> None:
     """Raises UserError unless the licence that the source itself states is allowed and is the one in the manifest. Rows of
-    a table and threads of a dump state one each, which `collect` judges."""
+    a table and threads of a dump state one each, `licence_gate` judges those."""
     if isinstance(entry, Dump):
         return dumps.check_dump(entry, path)
     check, _ = KINDS[entry.kind]
@@ -54,22 +53,10 @@ def collect(
     work: Path | None = None,
 ) -> Iterator[Document]:
     """The documents of a source that `fetch` has made ready, in a fixed order; of files, those that have one of
-    `extensions`. `dropped` is told what did not become a document: reason -> how many. `threads` says what of a
+    `extensions`. `dropped` is told what could not become a document: reason -> how many. `threads` says what of a
     StackExchange dump becomes text, `work` where it is sorted meanwhile."""
     dropped = Counter() if dropped is None else dropped
     if isinstance(entry, Dump):
-        documents = dumps.collect_dump(entry, path, dropped, threads or ThreadRules(), work)
-    else:
-        _, read = KINDS[entry.kind]
-        documents = read(entry, path, extensions, dropped)
-    for stage in (licence_gate, convert_notebooks):
-        documents = _passing(stage(documents), dropped)
-    return documents
-
-
-def _passing(verdicts: Iterator[Verdict], dropped: Counter[str]) -> Iterator[Document]:
-    for document, reason in verdicts:
-        if reason is None:
-            yield document
-        else:
-            dropped[reason] += 1
+        return dumps.collect_dump(entry, path, dropped, threads or ThreadRules(), work)
+    _, read = KINDS[entry.kind]
+    return read(entry, path, extensions, dropped)

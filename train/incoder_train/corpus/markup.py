@@ -19,7 +19,7 @@ MENTION = re.compile(r"(`[^`]*`)|(?<![\w@./])@\w[\w-]*")
 
 def without_mentions(text: str) -> str:
     """`@name` goes, with whom a post talks; in `code` it is a decorator and stays, and so do addresses."""
-    return MENTION.sub(lambda match: match[1] or "", text)
+    return MENTION.sub(lambda match: match[1] or "", text) if "@" in text else text
 
 
 def html_to_text(markup: str, *, keep_code: bool = False, prose: Callable[[str], str] = str) -> str:

@@ -88,7 +88,7 @@ def parse_options(settings: Iterable[str]) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--option: {setting!r} is not of the form KEY=VALUE.")
-        quoted = isinstance(DEFAULTS.get(key.strip()), str)
+        quoted = isinstance(DEFAULTS.get(key.strip(), ""), str)
         try:
             table[key.strip()] = value.strip() if quoted else tomllib.loads(f"value = {value}")["value"]
         except ValueError:

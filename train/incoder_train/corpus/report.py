@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROWS = 12  # of a table or a picture; the rest is one row
-INK, KEPT, DROPPED = "#333333", "#2f6f9f", "#d08a3e"
+INK, KEPT, PALE, DROPPED, OWN = "#333333", "#2f6f9f", "#c9d8e4", "#d9a05b", "#a8661f"
+LEGEND: dict[str, Any] = {"frameon": False, "loc": "lower right"}
 
 Row = tuple[str, float]  # what, how much
 
@@ -69,40 +70,51 @@ def print_report(console: Console, statistics: Statistics) -> None:
 def draw(path: Path, statistics: Statistics) -> None:
     """Writes a PNG: languages before and after, what each stage let through, why documents went, where copies lay."""
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    figure = Figure(figsize=(13, 9), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(14, 10), layout="constrained", facecolor="white")
     languages, stages, reasons, copies = figure.subplots(2, 2).flat
-    figure.suptitle(
-        f"{statistics.name}: {statistics.documents:,} documents, {_megabytes(statistics.bytes)} MB", fontsize=15
-    )
+    total = f"{statistics.documents:,} documents, {_megabytes(statistics.bytes)} MB"
+    figure.suptitle(f"{statistics.name}: {total}", fontsize=16, color=INK, x=0.01, ha="left")
 
     sizes = _largest(statistics.languages, lambda sizes: sizes["collected"]["bytes"])
-    _bars(languages, "Languages, MB", [(ext, row["collected"]["bytes"] / 1e6) for ext, row in sizes], "#c9d8e4")
-    _bars(languages, "", [(ext, row["kept"]["bytes"] / 1e6) for ext, row in sizes], KEPT, labels=False)
-    languages.legend(["collected", "kept"], frameon=False, loc="lower right")
-    flow = [("collected", statistics.stages[0].bytes_in / 1e6)]
-    flow += [(f"after {stage.name}", stage.bytes_out / 1e6) for stage in statistics.stages]
+    kept = [row["kept"]["bytes"] / 1e6 for _, row in sizes]
+    collected = [(ext, row["collected"]["bytes"] / 1e6) for ext, row in sizes]
+    labels = [f"{_short(part)} of {_short(whole)}" for part, (_, whole) in zip(kept, collected, strict=True)]
+    _bars(languages, "Languages, MB", collected, PALE, labels)
+    languages.barh(range(len(kept)), kept, color=KEPT, height=0.7)
+    languages.legend(handles=[Patch(color=PALE, label="collected"), Patch(color=KEPT, label="kept")], **LEGEND)
+    flow = [(f"after {stage.name}", stage.bytes_out / 1e6) for stage in statistics.stages]
     _bars(stages, "What each stage let through, MB", flow, KEPT)
     dropped = [
         (f"{stage.name}: {reason}", count) for stage in statistics.stages for reason, count in stage.dropped.items()
     ]
-    _bars(reasons, "Why documents went", _top(dropped), DROPPED)
-    found = [(name, row["documents"]) for name, row in statistics.duplicates["archives"].items()]
-    _bars(copies, "Where copies lay, documents", _top(found), DROPPED)
+    _bars(reasons, "Why documents went, documents", _top(dropped), DROPPED)
+    found = statistics.duplicates["archives"]
+    rows = _top([(name, row["documents"]) for name, row in found.items()])
+    _bars(copies, "Where exact copies lay, documents", rows, DROPPED)
+    own = [found[name]["own"] if name in found else 0 for name, _ in rows]
+    copies.barh(range(len(own)), own, color=OWN, height=0.7)
+    if rows:
+        handles = [Patch(color=OWN, label="of the archive's own files"), Patch(color=DROPPED, label="of another's")]
+        copies.legend(handles=handles, **LEGEND)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=120)
 
 
-def _bars(axes: "Axes", title: str, rows: Sequence[Row], colour: str, labels: bool = True) -> None:
-    names = [name if len(name) <= 44 else f"{name[:43]}…" for name, _ in rows]
-    drawn = axes.barh(names, [value for _, value in rows], color=colour)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    if labels:
-        axes.set_title(title, loc="left", color=INK)
-        axes.bar_label(drawn, [f"{value:,.4g}" if value < 100 else f"{value:,.0f}" for _, value in rows], padding=3)
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
+def _bars(axes: "Axes", title: str, rows: Sequence[Row], colour: str, labels: Sequence[str] = ()) -> None:
+    drawn = axes.barh(range(len(rows)), [value for _, value in rows], color=colour, height=0.7)
+    axes.set_yticks(range(len(rows)), [name if len(name) <= 40 else f"{name[:39]}…" for name, _ in rows])
+    axes.bar_label(drawn, labels or [_short(value) for _, value in rows], padding=4, color=INK)
+    axes.set_title(title, loc="left", color=INK, fontsize=12)
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0, colors=INK)
+    axes.xaxis.set_visible(False)  # each bar has its number
+    axes.set_ylim(max(len(rows), 6) - 0.5, -0.5)  # a few bars stay as thin as many
+    axes.margins(x=0.2)
+    if not rows:
+        axes.yaxis.set_visible(False)
+        axes.text(0, 0, "none", color=INK)
 
 
 def _top(rows: Sequence[Row]) -> Sequence[Row]:
@@ -126,3 +138,8 @@ def _table(title: str, *headings: str, text: int = 1) -> Table:
 
 def _megabytes(size: float) -> str:
     return f"{size / 1e6:,.1f}"
+
+
+def _short(value: float) -> str:
+    """A count as it is; a size with as many digits as tell it from nothing."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if value >= 1 else f"{value:.2g}"

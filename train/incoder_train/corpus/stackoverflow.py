@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from incoder_model.metadata import wrap
+from incoder_model.metadata import footer, header, wrap
 from incoder_train.corpus.markup import html_to_text, without_mentions
 from incoder_train.corpus.sources.stars import bucket
 
 QUESTION_BOUNDS = (0, 1, 2, 3, 6, 11)  # lower bounds of dscore 0 to 5
 ANSWER_BOUNDS = (0, 1, 2, 4, 7, 14)
+COMMENT, END = header({}, "c"), footer({}, "c")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def thread_text(question: Post, answers: Sequence[Post], rules: ThreadRules) -> 
                 f"{post.title.strip()}\n\n{body}" if tag == "q" else body, attributes, rng, tag, rules.front_probability
             )
         )
-        pieces += [wrap(comment_text(text), {}, rng, "c") for text in post.comments[: rules.comments or None]]
+        pieces += [f"{COMMENT}{comment_text(text)}\n{END}" for text in post.comments[: rules.comments or None]]
     return "\n".join(pieces)
 
 
@@ -94,4 +95,4 @@ def comment_text(text: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return re.sub(r"\n{3,}", "\n\n", text).strip()
+    return (re.sub(r"\n{3,}", "\n\n", text) if "\n\n\n" in text else text).strip()
