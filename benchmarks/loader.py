@@ -2,9 +2,10 @@
 
     python benchmarks/loader.py --shard DIR [--tokenizer FILE] [--context 512] [--batch-size 8] [--seconds 10]
 
-Batches are made on one core. Then a model trains on them with the loader in a thread beside it, as `incoder train` has it:
-"waited" is the share of that time in which it had no batch. All choices take turns, so read the ratios: the rest is this
-machine's. "filled" is how much of `context` a row has on average: what would be left to waste by padding to the context.
+Speeds are in thousands of tokens a second. Batches are made in one thread. Then a model trains on them with the loader in a
+thread beside it, as `incoder train` has it: "waited" is the share of that time in which it had no batch. The choices take
+turns, so read the ratios: the rest is this machine's. "filled" is how much of `context` a row has on average: the rest would
+be padding if every row were as long as the context.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def main(
     data, words = open_shard(shard), load_tokenizer(tokenizer or shard.parent / "tokenizer.json")
     config = dataclasses.replace(PRESETS[preset], vocab_size=words.vocab_size, context=context)
     table = Table(title=f"{shard.name}, context {context}, batches of {batch_size}; {preset} trains in float32")
-    for column in ("rows", "count", "opened, s", "made, tokens/s", "padding", "filled", "trained, tokens/s", "waited"):
+    for column in ("rows", "count", "opened", "made, k/s", "padding", "filled", "trained, k/s", "waited"):
         table.add_column(column, justify="left" if column == "rows" else "right")
     choices = {rows: opened(data, words, rows, context, batch_size) for rows in ("blocks", "packed")}
     made, eaten = {rows: [] for rows in choices}, {rows: [] for rows in choices}
@@ -110,11 +111,11 @@ def main(
         table.add_row(
             rows,
             f"{len(samples.rows):,}",
-            f"{spent:.2f}",
-            f"{tokens / time_made:,.0f}",
+            f"{spent:.2f} s",
+            f"{tokens / time_made / 1000:,.0f}",
             f"{padding_waste(samples, batches):.2%}",
             f"{sum(batch.tokens for batch in rows_seen) / (batches * samples.batch_size * context):.2%}",
-            f"{learned / time_trained:,.0f}",
+            f"{learned / time_trained / 1000:,.2f}",
             f"{waited / time_trained:.2%}",
         )
     Console().print(table)

@@ -26,53 +26,77 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
 from incoder_model.config import PRESETS, ModelConfig
-from incoder_model.transformer import Transformer, initialise
+from incoder_model.transformer import initial_weight
 from incoder_train.plan.arithmetic import flops_of_token
+from incoder_train.tokens.batches import Batch
+from incoder_train.training.guard import Guard
 from incoder_train.training.hardware import peak_flops
-from incoder_train.training.loop import keep_freed_memory
-from incoder_train.training.loss import chunked_cross_entropy
+from incoder_train.training.optimiser import make_optimisers
+from incoder_train.training.parallel import World, place
+from incoder_train.training.precision import keep_freed_memory
+from incoder_train.training.recipe import Machine, Optimiser
+from incoder_train.training.update import Trainee, update
 
-LOSS_CHUNK = 2048
 PEER_ENVIRONMENT = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "100000000000",
     "MALLOC_TOP_PAD_": "500000000",
 }
 
-Loss = Callable[[Tensor], Tensor]  # (batch, time + 1) ids to the mean negative log-likelihood
+Step = Callable[[], object]
 
 
-@dataclass(frozen=True)
-class Contender:
-    make: Callable[[ModelConfig], tuple[nn.Module, Callable[[nn.Module], Loss]]]
-    precision: str  # "fp32", "masters": half-precision weights beside fp32 ones, or "autocast"
-    compiled: bool = False
-    environment: dict[str, str] = dataclasses.field(default_factory=dict)
-    devices: tuple[str, ...] = ("cpu", "cuda")
+def our_step(
+    config: ModelConfig, batch: Batch, device: torch.device, dtype: torch.dtype, compiled: bool = False
+) -> Step:
+    """What `incoder train` does for a batch, the guard and the copy to the device included."""
+    keep_freed_memory()
+    world = World(0, 1, device)
+    machine = Machine(compile=compiled)
+    replica = place(config, world, machine, dtype, lambda name, shape: initial_weight(name, shape, config))
+    replica.module.train()
+    trainee = Trainee(replica, make_optimisers(replica.parameters, Optimiser()), Guard(6.0), None)
+    return lambda: update(trainee, batch, world, tokens=batch.targets.size, micro_batch=None, lr=1e-4, clip=1.0)
 
 
-def ours(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
-    def loss_of(model: nn.Module) -> Loss:
-        assert isinstance(model, Transformer)
+def their_step(model: nn.Module, batch: Batch, device: torch.device, autocast: bool = False) -> Step:
+    """The same for a model of transformers: half-precision copies of float32 weights as we have them, or autocast."""
+    model.to(device).train()
+    weights = list(model.parameters())
+    masters = weights
+    if not autocast:
+        masters = [nn.Parameter(weight.detach().clone()) for weight in weights]
+        model.to(torch.bfloat16)
+    optimiser = torch.optim.AdamW(masters, lr=1e-4, fused=True)
 
-        def loss(ids: Tensor) -> Tensor:
-            hidden, targets = model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()
-            weights = torch.ones(len(targets), device=ids.device)
-            return chunked_cross_entropy(hidden, model.embed_tokens.weight, targets, weights, LOSS_CHUNK) / len(targets)
+    def step() -> None:
+        inputs, targets = (torch.from_numpy(ids).to(device) for ids in (batch.inputs, batch.targets))
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            loss = model(input_ids=inputs, labels=targets).loss
+        loss.backward()
+        if not autocast:
+            for master, weight in zip(masters, weights, strict=True):
+                master.grad = None if weight.grad is None else weight.grad.float()
+                weight.grad = None
+        nn.utils.clip_grad_norm_(masters, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        if not autocast:
+            with torch.no_grad():
+                torch._foreach_copy_(weights, masters)
 
-        return loss
-
-    return initialise(Transformer(config)), loss_of
+    return step
 
 
-def transformers_xglm(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
+def xglm(config: ModelConfig) -> nn.Module:
     from transformers import XGLMConfig, XGLMForCausalLM
 
     shape = XGLMConfig(
@@ -86,10 +110,10 @@ def transformers_xglm(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Modu
         attention_dropout=0.0,
         use_cache=False,
     )
-    return XGLMForCausalLM(shape), transformers_loss
+    return XGLMForCausalLM(shape)
 
 
-def transformers_opt(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Module], Loss]]:
+def opt(config: ModelConfig) -> nn.Module:
     from transformers import OPTConfig, OPTForCausalLM
 
     shape = OPTConfig(
@@ -106,20 +130,25 @@ def transformers_opt(config: ModelConfig) -> tuple[nn.Module, Callable[[nn.Modul
         use_cache=False,
         attn_implementation="sdpa",
     )
-    return OPTForCausalLM(shape), transformers_loss
+    return OPTForCausalLM(shape)
 
 
-def transformers_loss(model: nn.Module) -> Loss:
-    return lambda ids: model(input_ids=ids[:, :-1], labels=ids[:, 1:].contiguous()).loss
+@dataclass(frozen=True)
+class Contender:
+    prepare: Callable[[ModelConfig, Batch, torch.device], Step]
+    peer: bool = False
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
 CONTENDERS = {
-    "ours": Contender(ours, "masters"),
-    "ours, compiled": Contender(ours, "masters", compiled=True, devices=("cuda",)),
-    "ours, fp32": Contender(ours, "fp32"),
-    "transformers XGLM": Contender(transformers_xglm, "masters", environment=PEER_ENVIRONMENT),
-    "transformers XGLM, autocast": Contender(transformers_xglm, "autocast", environment=PEER_ENVIRONMENT),
-    "transformers OPT, sdpa": Contender(transformers_opt, "masters", environment=PEER_ENVIRONMENT),
+    "ours": Contender(lambda *given: our_step(*given, torch.bfloat16)),
+    "ours, compiled": Contender(lambda *given: our_step(*given, torch.bfloat16, compiled=True), devices=("cuda",)),
+    "ours, fp32": Contender(lambda *given: our_step(*given, torch.float32)),
+    "transformers XGLM": Contender(lambda config, *given: their_step(xglm(config), *given), peer=True),
+    "transformers XGLM, autocast": Contender(
+        lambda config, *given: their_step(xglm(config), *given, autocast=True), peer=True
+    ),
+    "transformers OPT, sdpa": Contender(lambda config, *given: their_step(opt(config), *given), peer=True),
 }
 
 
@@ -136,9 +165,11 @@ def main(
 ) -> None:
     config = dataclasses.replace(PRESETS[preset], context=time_, dropout=0.0, attention_dropout=0.0)
     if worker:
-        work(CONTENDERS[worker], config, batch, device)
+        work(CONTENDERS[worker], config, batch, torch.device(device))
         return
     names = only or [name for name, contender in CONTENDERS.items() if device in contender.devices]
+    if unknown := [name for name in names if name not in CONTENDERS]:
+        raise SystemExit(f"there is no contender {unknown[0]!r}; there are {', '.join(map(repr, CONTENDERS))}")
     arguments = [f"--preset={preset}", f"--batch={batch}", f"--time={time_}", f"--device={device}"]
     times = take_turns(names, arguments, rounds, threads)
     tokens = batch * time_
@@ -163,7 +194,9 @@ def take_turns(names: Iterable[str], arguments: list[str], rounds: int, threads:
     times: dict[str, list[list[float]]] = {name: [] for name in names}
     try:
         for name in names:
-            environment = os.environ | CONTENDERS[name].environment | {"OMP_NUM_THREADS": str(threads)}
+            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+            if CONTENDERS[name].peer:
+                environment |= PEER_ENVIRONMENT
             workers[name] = subprocess.Popen(
                 [sys.executable, __file__, *arguments, f"--worker={name}"],
                 env=environment,
@@ -188,52 +221,18 @@ def take_turns(names: Iterable[str], arguments: list[str], rounds: int, threads:
     return times
 
 
-def work(contender: Contender, config: ModelConfig, batch: int, device: str) -> None:
+def work(contender: Contender, config: ModelConfig, rows: int, device: torch.device) -> None:
     """In a process of its own: a step for every line that comes in, and its seconds go out."""
-    if contender.make is ours:
-        keep_freed_memory()
     torch.manual_seed(0)
-    model, loss_of = contender.make(config)
-    step = training_step(model.to(device).train(), loss_of, contender)
-    ids = torch.randint(3, config.vocab_size, (batch, config.context + 1), device=device)
+    ids = np.random.default_rng(0).integers(3, config.vocab_size, (rows, config.context + 1))
+    inputs, targets = ids[:, :-1].copy(), ids[:, 1:].copy()
+    step = contender.prepare(config, Batch(inputs, targets, np.ones_like(targets, np.float32)), device)
     for _ in sys.stdin:
         wall, processor = time.perf_counter(), time.process_time()
-        step(ids)
-        if device == "cuda":
+        step()
+        if device.type == "cuda":
             torch.cuda.synchronize()
         print(time.perf_counter() - wall, time.process_time() - processor, flush=True)
-
-
-def training_step(
-    model: nn.Module, loss_of: Callable[[nn.Module], Loss], contender: Contender
-) -> Callable[[Tensor], None]:
-    masters = list(model.parameters())
-    if contender.precision == "masters":
-        masters = [nn.Parameter(parameter.detach().clone()) for parameter in masters]
-        model.to(torch.bfloat16)
-    if contender.compiled:
-        for block in model.layers if isinstance(model, Transformer) else ():
-            block.compile()
-    weights = list(model.parameters())
-    loss = loss_of(model)
-    optimiser = torch.optim.AdamW(masters, lr=1e-4, fused=True)
-
-    def step(ids: Tensor) -> None:
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=contender.precision == "autocast"):
-            value = loss(ids)
-        value.backward()
-        if contender.precision == "masters":
-            for master, weight in zip(masters, weights, strict=True):
-                master.grad = None if weight.grad is None else weight.grad.float()
-                weight.grad = None
-        nn.utils.clip_grad_norm_(masters, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        if contender.precision == "masters":
-            with torch.no_grad():
-                torch._foreach_copy_(weights, masters)
-
-    return step
 
 
 def summary(times: list[list[float]], first: list[list[float]], tokens: int, config: ModelConfig) -> dict[str, float]:

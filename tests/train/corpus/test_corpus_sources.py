@@ -22,7 +22,7 @@ from incoder_train.corpus import build_corpus, read_documents
 from incoder_train.corpus.collect import collect, fetch
 from incoder_train.corpus.document import Document
 from incoder_train.corpus.manifest import Archive, Checkout, Dump, Entry, Folder, Table, read_manifest
-from incoder_train.corpus.sources.archives import MAX_FILE
+from incoder_train.corpus.sources import archives
 from incoder_train.errors import UserError
 from incoder_train.tokens.shards import open_shard, write_shard
 
@@ -138,7 +138,8 @@ def test_debian_data_in_each_compression(compression: str, tmp_path: Path) -> No
     assert [d.text for d in read(archive, tmp_path)] == [CODE]
 
 
-def test_hostile_members_of_a_tar_are_passed_over(tmp_path: Path) -> None:
+def test_hostile_members_of_a_tar_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_FILE", 10_000)
     links = [tarfile.TarInfo("thing-1.0/link.py"), tarfile.TarInfo("thing-1.0/hard.py"), tarfile.TarInfo("pipe.py")]
     links[0].type, links[0].linkname = tarfile.SYMTYPE, "/etc/passwd"
     links[1].type, links[1].linkname = tarfile.LNKTYPE, "/etc/passwd"
@@ -148,7 +149,7 @@ def test_hostile_members_of_a_tar_are_passed_over(tmp_path: Path) -> None:
         "../up.py": CODE,
         "/root.py": CODE,
         "thing-1.0/../../up.py": CODE,
-        "thing-1.0/large.py": b"x" * (MAX_FILE + 1),
+        "thing-1.0/large.py": b"x" * (10_001),
         "./thing-1.0/good.py": CODE,
     }
     archive = keep(tmp_path, "sdist", ("thing-1.0.tar.gz", gzip.compress(tar_of(files, links), 1)))
@@ -158,14 +159,15 @@ def test_hostile_members_of_a_tar_are_passed_over(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thing-1.0.tar.gz"]
 
 
-def test_hostile_members_of_a_zip_are_passed_over(tmp_path: Path) -> None:
+def test_hostile_members_of_a_zip_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_FILE", 10_000)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as contents:
         link = zipfile.ZipInfo("link.py")
         link.external_attr = 0o120777 << 16
         contents.writestr(link, "/etc/passwd")
         contents.writestr("../up.py", CODE)
-        contents.writestr("bomb.py", b"\n" * (MAX_FILE + 1))
+        contents.writestr("bomb.py", b"\n" * (10_001))
         contents.writestr("thing-1.0.dist-info/METADATA", "License: MIT\n")
         contents.writestr("good.py", CODE)
     dropped: Counter[str] = Counter()
@@ -235,6 +237,27 @@ def test_a_folder_that_is_a_checkout_gives_tracked_and_new_files(tmp_path: Path)
     found = read(Folder("p", "MIT", str(folder)), tmp_path)
     assert [d.path for d in found] == ["build/made.py", "src/größe.py"]
     assert [d.path for d in collect(Folder("p", "MIT", ""), folder / "src", (".py",))] == ["größe.py"]
+
+
+def test_a_tracked_folder_that_became_a_link_leads_nowhere(repository: Path, tmp_path: Path) -> None:
+    (repository / "src").rename(tmp_path / "elsewhere")
+    (repository / "src").symlink_to(tmp_path / "elsewhere")
+    dropped: Counter[str] = Counter()
+    assert read(Folder("p", "MIT", str(repository)), tmp_path, dropped) == []
+    assert dropped == {"link or device": 3}
+
+
+def test_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    folder = fill(tmp_path / "p", PROJECT)
+    with pytest.raises(UserError, match=r"git is needed to read .*install it"):
+        read(Folder("p", "MIT", str(folder)), tmp_path)
+
+
+def test_a_folder_that_a_repository_around_it_ignores(tmp_path: Path) -> None:
+    git(fill(tmp_path, {".gitignore": "data/\n"}), "init", "-q")
+    folder = fill(tmp_path / "data/p", PROJECT)
+    assert [d.path for d in read(Folder("p", "MIT", str(folder)), tmp_path)] == ["src/b.py", "src/größe.py"]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from incoder_train.plan.arithmetic import flops_of_token, flops_per_token
 from incoder_train.plan.memory import GIB, memory, state_bytes
 from incoder_train.plan.network import read_speed
 from incoder_train.plan.plan import Plan, make_plan
+from incoder_train.plan.warnings import warnings
 from incoder_train.training import hardware
 from incoder_train.training.recipe import Recipe, read_recipe
 
@@ -100,7 +101,7 @@ def test_flops_are_those_that_torch_counts() -> None:
 def test_hardware_flops_are_at_least_the_models(preset: str, recompute: str, context: int) -> None:
     flops = flops_of_token(PRESETS[preset], context, recompute)  # pyright: ignore[reportArgumentType]
     assert flops.six_nd < flops.with_attention <= flops.with_recompute
-    assert (flops.with_attention < flops.with_recompute) == (recompute == "full")
+    assert (flops.with_attention < flops.with_recompute) == (recompute != "none")
 
 
 # --- memory ------------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ def test_memory_grows_with_rows_and_shrinks_with_sharing(
     assert total() < total(rows=rows + 1)
     assert total(world=128) < total(world=max(2, world))
     assert total(recompute="full") <= total(recompute="none")
-    assert total() <= total(chunk=None)
+    assert total(chunk=256) <= total(chunk=1024)
 
 
 def test_the_optimisers_state_is_that_of_the_real_one() -> None:
@@ -163,7 +164,7 @@ def test_the_optimisers_state_is_that_of_the_real_one() -> None:
     config = ModelConfig(vocab_size=100, d_model=32, layers=2, heads=2, d_ffn=64, context=16)
     for kind in ("adamw", "muon"):
         model = Transformer(config)
-        optimisers = make_optimisers(model, Optimiser(kind=kind))
+        optimisers = make_optimisers(dict(model.named_parameters()), Optimiser(kind=kind))
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)
         for optimiser in optimisers:
@@ -185,7 +186,7 @@ def test_the_command_draws_one_table_and_writes_json(tmp_path: Path) -> None:
         r"FLOPs, with recompute +2\.99e\+21",
         r"updates +12,798 +of 4,063,232 tokens",
         r"tokens/s a GPU +101",
-        r"MFU, HFU +3\.5%, 4\.7%",
+        r"MFU, HFU +3\.5%, 4\.6%",
         r"a checkpoint +79\.8 GB +weights 26\.6 GB",
         r"warning: PyTorch's usual wheels have no code for a v100-32g \(sm_70\)",
     ):
@@ -200,7 +201,7 @@ def test_a_machine_that_is_not_known_gets_no_time(tmp_path: Path) -> None:
     result = incoder("plan", RECIPES / "incoder-1.3b-v100.toml")
     assert result.exit_code == 0
     assert "parameters" in result.stdout
-    assert "days" not in result.stdout
+    assert "the whole run" not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -231,21 +232,21 @@ def test_a_run_in_minutes_needs_a_speed(tmp_path: Path) -> None:
 
 
 def warned(plan: Plan) -> str:
-    return "\n".join(plan.warnings)
+    return "\n".join(warnings(plan))
 
 
 def test_warnings_say_what_to_beware_of() -> None:
     assert "V100" not in warned(paper()) and "bound by communication" not in warned(paper())
     slow = make_plan(recipe(micro_batch=1), gpu=hardware.gpu("v100-32g"), gpus=248, net=read_speed("25Gb"), tokens=52e9)
-    assert "bound by communication: 159.6 s on the wire for 20.9 s" in warned(slow)
+    assert "bound by communication: 159.6 s on the wire for 20.8 s" in warned(slow)
     assert "8 micro-batches an update gather all weights 8 times" in warned(slow)
     assert "248" not in warned(paper()) and "does not divide by 240 GPUs" in warned(paper(gpus=240))
     assert "do not divide into micro-batches of 3" in warned(make_plan(recipe(micro_batch=3), gpus=248, net=IB100))
-    assert "memory" not in warned(paper())
+    assert "memory is tight" not in warned(paper())
     none = make_plan(recipe(recompute="none"), gpu=hardware.gpu("v100-32g"), gpus=248, net=IB100)
-    assert f"does not fit; at most {none.largest_micro_batch} rows" in warned(none)
+    assert f"does not fit into memory; say micro_batch = {none.largest_micro_batch}," in warned(none)
     alone = make_plan(recipe(), gpu=hardware.gpu("v100-16g"))
-    assert "not even one row at a time fits" in warned(alone)
+    assert "not even one row at a time fits into memory" in warned(alone)
     assert "has no bf16" in warned(make_plan(recipe(precision="bf16"), gpu=hardware.gpu("v100-32g")))
     assert "say compile = false" in warned(make_plan(recipe(compile=True), gpu=hardware.gpu("v100-32g")))
     assert "a row holds 568 of its 2,048" in warned(paper())

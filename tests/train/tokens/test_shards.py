@@ -30,6 +30,7 @@ def test_documents_come_back_wrapped_in_their_metadata(tokenizer: Tokenizer, tmp
     assert len(texts) == len(DOCUMENTS) == counts["documents"]
     assert counts["tokens"] == len(shard.tokens) == shard.offsets[-1]
     assert counts["characters"] == sum(map(len, texts))
+    assert counts["bytes"] == sum(len(text.encode()) for text in texts)
     for (text, attributes), document in zip(DOCUMENTS, texts, strict=True):
         assert document.startswith("<| file ")
         first, rest = document.split("\n", 1)

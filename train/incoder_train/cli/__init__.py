@@ -20,7 +20,7 @@ app.command()(infill.infill)
 app.add_typer(data.app, name="data")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.command()(plan.plan)
-app.command()(train.train)
+app.add_typer(train.app, name="train")
 app.add_typer(launch.app, name="launch")
 app.command()(bundle.bundle)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from incoder_train.cli.common import need, one_sentence
 
@@ -63,6 +64,8 @@ def plan(
 
 def show(plan: Plan, console: Console) -> None:
     """One table, a row for each figure: what, how much, and how sure or by what count."""
+    from incoder_train.plan.warnings import warnings
+
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -72,8 +75,8 @@ def show(plan: Plan, console: Console) -> None:
         for what, value, note in rows:
             table.add_row(f"  {what}", value, note)
     console.print(table, highlight=False)
-    for warning in plan.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+    for warning in warnings(plan):
+        console.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=not console.is_terminal)
 
 
 Rows = list[tuple[str, str, str]]
@@ -91,7 +94,7 @@ def sections(plan: Plan) -> Iterator[tuple[str, Rows]]:
                 f"{plan.config.parameters:,}",
                 f"exact; {plan.recipe.model}, vocabulary {plan.config.vocab_size:,}",
             ),
-            ("tokens", big(plan.tokens), "every row full"),
+            ("tokens", big(plan.tokens), _tokens(plan)),
             (
                 "updates",
                 f"{plan.updates:,.0f}",
@@ -102,7 +105,7 @@ def sections(plan: Plan) -> Iterator[tuple[str, Rows]]:
             (
                 "FLOPs, with recompute",
                 f"{plan.flops.with_recompute:.3g}",
-                f"recompute = {machine.recompute}; what HFU counts",
+                f"recompute = {machine.recompute}, as the paper counts",
             ),
         ],
     )
@@ -133,7 +136,7 @@ def _memory(plan: Plan) -> Iterator[tuple[str, str, str]]:
     found = plan.memory
     working = "one piece of the logits" if found.moment == "loss" else "one block, backwards"
     held = found.parameters + found.gradients + found.optimiser
-    yield "weights, gradients, optimiser", gib(held), f"fp32, shared by {plan.shard_group}"
+    yield "weights and optimiser", gib(held), f"with gradients, fp32, a share of 1/{plan.shard_group}"
     yield "gathered", gib(found.gathered), f"{plan.precision}, units at work and their buffers"
     yield (
         "activations kept",
@@ -167,20 +170,33 @@ def _time(plan: Plan) -> Iterator[tuple[str, str, str]]:
     time = plan.time
     assert time and plan.gpu and plan.rate and plan.gpu_hours
     low, high = time.range
-    source = "measured" if time.measured else "published for such a GPU; measure yours and say --hfu"
+    source = "measured" if time.measured else "published; measure yours, say --hfu"
     reached = time.compute / time.update
     yield "HFU while computing", f"{time.hfu:.0%}", f"of {plan.gpu.peak(plan.precision) / 1e12:,.0f} TFLOP/s; {source}"
     yield "compute", seconds(time.compute), f"an update, {plan.micro_steps} x {plan.micro_batch} rows on a GPU"
     yield "communication", seconds(time.communication), "an update, most of it while computing"
     yield "exposed", seconds(time.exposed), "first gather, last scatter, optimiser"
-    yield "an update", seconds(time.update), f"{seconds(low * time.update)} to {seconds(high * time.update)}"
+    yield "an update", seconds(time.update), spread(low * time.update, high * time.update, seconds)
     yield (
         "tokens/s a GPU",
         f"{plan.rate:,.0f}",
         f"{plan.rate * plan.cluster.gpus:,.0f} in all; HFU {time.hfu * reached:.1%}",
     )
-    yield "days", f"{time.days:,.2f}", f"{low * time.days:,.2f} to {high * time.days:,.2f}"
-    yield "GPU-hours", f"{plan.gpu_hours:,.0f}", f"{low * plan.gpu_hours:,.0f} to {high * plan.gpu_hours:,.0f}"
+    if plan.timed:
+        low = high = 1  # the recipe says how long; what is uncertain is how far it comes
+    yield "the whole run", duration(time.days), spread(low * time.days, high * time.days, duration)
+    yield "GPU-hours", hours(plan.gpu_hours), spread(low * plan.gpu_hours, high * plan.gpu_hours, hours)
+
+
+def _tokens(plan: Plan) -> str:
+    if not (plan.timed and plan.time):
+        return "if every row is full"
+    low, high = plan.time.range
+    return spread(plan.tokens / high, plan.tokens / low, big) + " in the recipe's minutes"
+
+
+def spread(low: float, high: float, text: Callable[[float], str]) -> str:
+    return f"{text(low)} to {text(high)}" if low < high else "as the recipe says"
 
 
 def gib(size: float) -> str:
@@ -201,6 +217,18 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
+def duration(days: float) -> str:
+    return next(
+        f"{days * parts:.{digits}f} {name}"
+        for name, parts, digits in (("days", 1, 1), ("hours", 24, 1), ("minutes", 1440, 0))
+        if days * parts >= 2 or name == "minutes"
+    )
+
+
+def hours(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def big(value: float) -> str:
     return next(
         f"{value / unit:.4g} {name}" for name, unit in (("B", 1e9), ("M", 1e6), ("", 1)) if value >= unit or unit == 1
@@ -208,7 +236,10 @@ def big(value: float) -> str:
 
 
 def write_json(plan: Plan, path: Path) -> None:
+    from incoder_train.plan.warnings import warnings
+
     values: dict[str, Any] = asdict(plan)
+    values["warnings"] = warnings(plan)
     values |= {"rate": plan.rate, "gpu_hours": plan.gpu_hours, "tokens_an_update": plan.tokens_an_update}
     values["memory"] |= {"total": plan.memory.total, "traced": plan.memory.traced}
     unfinished = path.with_name(f".{path.name}.unfinished")

@@ -55,8 +55,11 @@ def memory(
     loss_chunk: int | None,
     optimiser: str = "adamw",
     accumulates: bool = False,
+    packed: bool = False,
 ) -> Memory:
-    """`rows` of `config.context` tokens at a time; weights shared by `shard_group` GPUs; `loss_chunk` None: whole logits."""
+    """`rows` of `config.context` tokens at a time; weights shared by `shard_group` GPUs; `loss_chunk` None: whole logits.
+
+    accumulates: an update is several micro-batches; packed: rows hold several documents, and a mask keeps them apart."""
     tokens, weight = rows * config.context, BYTES[precision]
     embedding = config.vocab_size * config.d_model
     block = (config.parameters - embedding) / config.layers
@@ -64,22 +67,24 @@ def memory(
     states = state_bytes(config, optimiser) / shard_group
 
     alone = shard_group == 1
-    stream = 4 if alone else weight  # autocast keeps the residual stream in fp32, FSDP's policy does not
-    entry = stream * config.d_model
-    saved = entry if recompute == "full" else block_bytes(config, weight, stream)
-    logits = min(tokens, loss_chunk or tokens) * config.vocab_size
-    # The low-precision copies: autocast's of all weights; or the root unit, the block at work and the one on its way.
+    entry = weight * config.d_model
+    # Selective recomputation keeps what is as wide as the model: the inputs, queries, keys, values, and three results.
+    saved = {"full": entry, "selective": 7 * entry, "none": block_bytes(config, weight)}[recompute]
+    loss = loss_bytes(config, tokens, weight, loss_chunk)
+    # The low-precision copies: of all weights; or the root unit, the block at work and the one on its way.
     copies = (0 if weight == 4 else weight * config.parameters) if alone else weight * (embedding + block)
-    reducing = 0 if alone else (weight + 4) * block + weight * block
-    one_block = backward_bytes(config, weight, stream) * tokens
+    # In the backward pass also the next block on its way, the head's gradients, and this block's: low, and fp32 to be summed.
+    reducing = 0 if alone else weight * (block + embedding) + (weight + 4) * block
+    mask = (1 + weight) * rows * config.context**2 if packed else 0  # as booleans, and as what is added to the scores
+    one_block = backward_bytes(config, weight) * tokens
 
     def at(moment: str, layers: float, gradients: float, gathered: float, working: float) -> Memory:
-        kept = (layers * saved + entry + weight * config.d_model) * tokens
+        kept = (layers * saved + entry + weight * config.d_model) * tokens + mask
         return Memory(moment, 4 * share, 4 * gradients, states, gathered, kept, working)
 
     before = share if accumulates else 0.0
     return max(
-        at("loss", config.layers, before, copies, 12 * logits),
+        at("loss", config.layers, before, copies, loss),
         at("last block", config.layers - 1, max(before, share / config.layers), copies + reducing, one_block),
         at("first block", 0, share, copies + reducing, one_block),
         key=lambda memory: memory.total,
@@ -92,14 +97,26 @@ def state_bytes(config: ModelConfig, optimiser: str) -> int:
     return 8 * config.parameters - (4 * matrices if optimiser == "muon" else 0)
 
 
-def block_bytes(config: ModelConfig, weight: int, stream: int) -> int:
+def loss_bytes(config: ModelConfig, tokens: int, weight: int, chunk: int | None) -> int:
+    """Whole logits: they, their log-softmax and the gradients, three times fp32. In pieces: the logits of one,
+    low and in fp32, their log-softmax, and what the piece before left behind; and the gradients of all hidden states and of the
+    embedding, which the backward pass scales in a copy."""
+    if chunk is None:
+        return 12 * config.vocab_size * tokens
+    head = config.vocab_size * config.d_model
+    forwards = (16 if weight == 2 else 12) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
+    backwards = (8 + weight) * head
+    return weight * config.d_model * tokens + max(forwards, backwards)
+
+
+def block_bytes(config: ModelConfig, weight: int) -> int:
     """For each token, what a block keeps for its backward pass when nothing is recomputed."""
     d, f = config.d_model, config.d_ffn
     masks = 2 * d if config.dropout else 0
     # The inputs of both norms; their outputs, queries, keys, values and the attention's result; the feed-forward's two.
-    return 2 * stream * d + 6 * weight * d + 2 * weight * f + masks
+    return 8 * weight * d + 2 * weight * f + masks
 
 
-def backward_bytes(config: ModelConfig, weight: int, stream: int) -> int:
+def backward_bytes(config: ModelConfig, weight: int) -> int:
     """For each token, what one block's backward pass needs at its widest, in the feed-forward layer."""
-    return block_bytes(config, weight, stream) + stream * config.d_model + 2 * weight * config.d_ffn
+    return block_bytes(config, weight) + weight * config.d_ffn

@@ -1,4 +1,4 @@
-"""A recipe and the GPUs it would run on go in; a Plan comes out: size, work, memory, time, disk, and what to beware of.
+"""A recipe and the GPUs it would run on go in; a Plan comes out: size, work, memory, time, disk.
 
 What is exact is said to be exact (parameters, FLOPs, bytes on disk). Memory is within a tenth of a trace, and a trace within
 a tenth of the GPU. Time rests on the share of the peak that is reached: a published figure for that GPU, which a run on your
@@ -8,16 +8,16 @@ own may miss by half, or the one you measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.tokenizer import TokenizerError, load_tokenizer
 from incoder_train.errors import UserError
-from incoder_train.plan.arithmetic import SECONDS_A_DAY, Flops, flops_of_token, rate
+from incoder_train.plan.arithmetic import SECONDS_A_DAY, Flops, flops_of_token, flops_per_token, rate
 from incoder_train.plan.memory import BYTES, GIB, Memory, memory, state_bytes
 from incoder_train.plan.network import Cluster, communication_seconds
-from incoder_train.training.hardware import Gpu, remedy
+from incoder_train.training.hardware import Gpu
 from incoder_train.training.recipe import Recipe
 
 PRIOR, MEASURED = (0.7, 1.5), (0.9, 1.1)  # time, as factors, without and with a measured share of the peak
@@ -70,6 +70,7 @@ class Plan:
     cluster: Cluster
     tokens: float
     updates: float
+    timed: bool  # the recipe's minutes end the run, so what is estimated is how many tokens they make
     micro_batch: int
     micro_steps: int
     shard_group: int
@@ -82,7 +83,6 @@ class Plan:
     time: Time | None  # None where the GPU's speed is not known
     deadline: Deadline | None
     disk: Disk
-    warnings: tuple[str, ...]
 
     @property
     def tokens_an_update(self) -> int:
@@ -133,10 +133,11 @@ def make_plan(
             loss_chunk=loss_chunk,
             optimiser=recipe.optimiser.kind,
             accumulates=micro_steps > 1,
+            packed=recipe.data.rows == "packed",
         )
 
-    of_token = flops_of_token(config, config.context, machine.recompute)
-    updates, time = recipe.run.steps, None
+    of_model, of_hardware = flops_per_token(config, config.context, machine.recompute)
+    updates, time, timed = recipe.run.steps, None, False
     if gpu:
         padded = micro_batch * micro_steps * config.context  # tokens of one GPU in one update
         reached = hfu or gpu.hfu
@@ -151,7 +152,7 @@ def make_plan(
         time = Time(
             reached,
             hfu is not None,
-            compute=of_token.with_recompute * padded / (gpu.peak(precision) * reached),
+            compute=of_hardware * padded / (gpu.peak(precision) * reached),
             communication=communication,
             exposed=communication / (config.layers + 1) + optimiser,
             days=0.0,
@@ -164,7 +165,9 @@ def make_plan(
                 f"recipe {recipe.name} ends after {recipe.run.minutes:g} minutes, and how many tokens that makes is not known "
                 "without --gpu; say that, or --tokens"
             )
-        updates = min(updates or math.inf, recipe.run.minutes * 60 / time.update)
+        in_time = recipe.run.minutes * 60 / time.update
+        timed = updates is None or in_time < updates
+        updates = in_time if timed else updates
     assert updates is not None  # a recipe has steps or minutes
     total = updates * batch * config.context
     if time:
@@ -177,19 +180,19 @@ def make_plan(
         cluster,
         total,
         updates,
+        timed,
         micro_batch,
         micro_steps,
         shard_group,
         precision,
-        of_token * total,
+        flops_of_token(config, config.context, machine.recompute) * total,
         memory_of(micro_batch, machine.loss_chunk),
         memory_of(micro_batch, None),
         traced=None,
         largest_micro_batch=_largest(lambda rows: memory_of(rows, machine.loss_chunk), gpu),
         time=time,
-        deadline=_deadline(of_token, total, gpus, days, gpu, precision),
+        deadline=_deadline(of_model, of_hardware, total, gpus, days, gpu, precision),
         disk=_disk(recipe, config, updates, total),
-        warnings=(),
     )
     if traced:
         from incoder_train.plan.trace import trace
@@ -203,7 +206,7 @@ def make_plan(
             loss_chunk=machine.loss_chunk,
         )
         plan = replace(plan, traced=float(found.total))
-    return replace(plan, warnings=tuple(_warnings(plan)))
+    return plan
 
 
 def vocabulary(recipe: Recipe) -> int:
@@ -250,15 +253,15 @@ def _largest(memory_of: Callable[[int], Memory], gpu: Gpu | None) -> int | None:
 
 
 def _deadline(
-    of_token: Flops, tokens: float, gpus: int, days: float | None, gpu: Gpu | None, precision: str
+    of_model: float, of_hardware: float, tokens: float, gpus: int, days: float | None, gpu: Gpu | None, precision: str
 ) -> Deadline | None:
     if days is None:
         return None
     if gpu is None:
         raise UserError("what --days asks of a GPU is not known without --gpu")
     each = rate(tokens, gpus, days)
-    peak = gpu.peak(precision)
-    return Deadline(days, each, mfu=each * of_token.with_attention / peak, hfu=each * of_token.with_recompute / peak)
+    share = each / gpu.peak(precision)
+    return Deadline(days, each, mfu=share * of_model, hfu=share * of_hardware)
 
 
 def _disk(recipe: Recipe, config: ModelConfig, updates: float, tokens: float) -> Disk:
@@ -271,47 +274,3 @@ def _disk(recipe: Recipe, config: ModelConfig, updates: float, tokens: float) ->
         kept=min(written, recipe.run.keep_checkpoints),
         data=round(tokens * (2 if config.vocab_size <= 1 << 16 else 4)),
     )
-
-
-def _warnings(plan: Plan) -> Iterator[str]:
-    recipe, gpu, cluster, time = plan.recipe, plan.gpu, plan.cluster, plan.time
-    batch, gpus = recipe.run.batch_size, cluster.gpus
-    if batch % gpus:
-        yield f"batch_size {batch} does not divide by {gpus} GPUs: some wait while others compute one more row"
-    elif (batch // gpus) % plan.micro_batch:
-        yield f"a GPU's {batch // gpus} rows do not divide into micro-batches of {plan.micro_batch}: the last one is smaller"
-    if time and time.communication > time.compute:
-        yield (
-            f"bound by communication: {time.communication:.1f} s on the wire for {time.compute:.1f} s of compute an update; "
-            "a larger micro_batch, a larger batch_size or a faster network helps"
-        )
-    if plan.micro_steps > 1 and time and plan.shard_group > 1:
-        cost = time.communication * (1 - 1 / plan.micro_steps)
-        yield (
-            f"{plan.micro_steps} micro-batches an update gather all weights {plan.micro_steps} times: {cost:.1f} s more on "
-            "the wire than one micro-batch, if it fits"
-        )
-    if gpu:
-        used = plan.memory.total / GIB / gpu.memory
-        if used > 1:
-            yield (
-                f"memory: does not fit; at most {plan.largest_micro_batch} rows at a time do"
-                if plan.largest_micro_batch
-                else "memory: not even one row at a time fits; recompute = 'full', more GPUs or a smaller model do"
-            )
-        elif used > 0.9:
-            yield f"memory is tight: {used:.0%} of the GPU, and the estimate may be wrong by a tenth"
-        if plan.precision == "bf16" and gpu.sm < (8, 0):
-            yield f"a {gpu.key} has no bf16; say precision = 'fp16'"
-        if gpu.sm < (7, 5):
-            yield f"PyTorch's usual wheels have no code for a {gpu.key} (sm_{gpu.sm[0]}{gpu.sm[1]}): {remedy(gpu.sm)}"
-        if recipe.machine.compile and gpu.sm < (8, 0):
-            yield f"torch.compile has no use of a {gpu.key}'s tensor cores; say compile = false"
-    if recipe.data.rows == "blocks":
-        said = recipe.run.steps
-        if said and plan.updates < 0.95 * said:
-            filled = plan.tokens / (said * batch)
-            yield (
-                f"the recipe's {said:,} updates see these tokens only if a row holds {filled:,.0f} of its "
-                f"{plan.config.context:,} on average; times here are for full rows"
-            )

@@ -8,24 +8,27 @@ The attention's dropout is off in the trace, since the kernels of a GPU keep a s
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.utils.checkpoint import checkpoint
 
 from incoder_model.config import ModelConfig
 from incoder_model.transformer import Transformer
 from incoder_train.errors import UserError
 from incoder_train.plan.arithmetic import Recompute
+from incoder_train.training.objective import Objective
+from incoder_train.training.parallel import make_mesh, shard, wrap
+from incoder_train.training.recipe import Machine
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 GIB = 2**30
+HALF = (
+    torch.float16
+)  # also for bf16, which is as large: attention in bf16 on a CPU is our own, and keeps what a GPU does not
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,17 @@ def trace(
         raise UserError("a plan cannot be traced inside a distributed run; run `incoder plan` by itself")
     dist.init_process_group("fake", rank=0, world_size=world, store=FakeStore())
     try:
-        mesh = init_device_mesh("cpu", (world,))
-        with warnings.catch_warnings(), FakeTensorMode():
-            warnings.simplefilter("ignore")
-            model = Training(Transformer(dataclasses.replace(config, attention_dropout=0.0)), loss_chunk)
-            shard(model, mesh, DTYPES[precision], recompute)
+        mesh = make_mesh(world, None, "cpu")
+        with FakeTensorMode():
+            model = Transformer(dataclasses.replace(config, attention_dropout=0.0))
+            objective = Whole(model, 0) if loss_chunk is None else Objective(model, loss_chunk)
+            wrap(model, Machine(recompute=recompute))
+            shard(objective, model, mesh, torch.float32 if precision == "fp32" else HALF)
             tokens = torch.zeros(micro_batch, config.context, dtype=torch.long)
-            tracker = FSDPMemTracker(model)
+            tracker = FSDPMemTracker(objective)
             tracker.track_inputs((tokens, tokens))
             with tracker:
-                model(tokens, tokens).backward()
+                objective(tokens, tokens, cast("Tensor", Ones(tokens.numel()))).backward()
             peak = tracker.get_tracker_snapshot("peak")
     finally:
         dist.destroy_process_group()
@@ -78,34 +82,27 @@ def trace(
     return Trace(states, gathered, found["Activation"] + found["Temp"])
 
 
-class Training(nn.Module):
-    """Tokens and targets (batch, time) to the loss, so that all of an update lies under one module."""
+class Whole(Objective):
+    """The objective whose logits exist all at once: the plain twin, to see what the chunks save."""
 
-    def __init__(self, model: Transformer, loss_chunk: int | None):
-        super().__init__()
-        self.model, self.loss_chunk = model, loss_chunk
-
-    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        hidden, targets = self.model(tokens).flatten(0, 1), targets.flatten()
-        if self.loss_chunk is None:
-            return self._loss(hidden, targets)
-        pieces = zip(hidden.split(self.loss_chunk), targets.split(self.loss_chunk), strict=True)
-        losses = [checkpoint(self._loss, *piece, use_reentrant=False) for piece in pieces]
-        return torch.stack(losses).sum()  # pyright: ignore[reportArgumentType]
-
-    def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(self.model.logits(hidden).float(), targets, reduction="sum")
+    def forward(self, inputs: Tensor, targets: Tensor, weights: Tensor, segments: Tensor | None = None) -> Tensor:
+        hidden = self.model(inputs, segments=segments).flatten(0, 1)
+        return F.cross_entropy(self.model.logits(hidden).float(), targets.flatten(), reduction="sum")
 
 
-def shard(model: Training, mesh: DeviceMesh, dtype: torch.dtype, recompute: Recompute) -> None:
-    """Each block is a unit, and what is left is one: the embedding, which is the head, and the last norm."""
-    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
-    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+class Ones:
+    """Weights of 1 for the loss. It asks which are not 0, and that a tensor without contents cannot tell."""
 
-    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
-    blocks = model.model.layers
-    for index, block in enumerate(blocks):
-        if recompute == "full":
-            blocks[index] = checkpoint_wrapper(block)
-        fully_shard(blocks[index], mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh, mp_policy=policy)
+    device = torch.device("cpu")
+
+    def __init__(self, length: int):
+        self.length = length
+
+    def flatten(self) -> Ones:
+        return self
+
+    def nonzero(self) -> Tensor:
+        return torch.arange(self.length)[:, None]
+
+    def __getitem__(self, rows: tuple[Tensor, None]) -> Tensor:
+        return torch.ones(len(rows[0]), 1)

@@ -123,7 +123,11 @@ class Samples:
             "editor_share": editor_share,
             "rows": rows,
         }
-        data = (shard.sha256, shard.tokenizer_sha256, hashlib.sha256(np.ascontiguousarray(shard.offsets)).hexdigest())
+        data = (
+            shard.sha256,
+            shard.tokenizer_sha256,
+            hashlib.sha256(np.ascontiguousarray(shard.offsets).data).hexdigest(),
+        )
         self.fingerprint = f"{_digest(data)}-{_digest(options)}"
         self._order: Callable[[int], np.ndarray] = lru_cache(2)(self._epoch_order)
 

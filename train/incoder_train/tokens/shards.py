@@ -45,14 +45,15 @@ class Shard:
     tokenizer_sha256: str
     sha256: str  # of the tokens: what a run was trained on
     name: str = "the data"  # for messages
+    size: int = 0  # bytes of the text; 0 where a shard of an earlier version did not count them
 
 
-Annotated = tuple[str, Mapping[str, str] | None]  # a text and its header's attributes; None: it has headers in it
+Attributed = tuple[str, Mapping[str, str] | None]  # a text and what its header tells; None: it has its headers in it
 
 
 def write_shard(
     out: Path,
-    documents: Iterable[Annotated],
+    documents: Iterable[Attributed],
     tokenizer: Tokenizer,
     *,
     seed: int = 0,
@@ -70,17 +71,18 @@ def write_shard(
     unfinished = out.with_name(f".{out.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    offsets, characters, digest = [0], 0, hashlib.sha256()
+    offsets, characters, size, digest = [0], 0, 0, hashlib.sha256()
     with (unfinished / TOKENS).open("wb") as file:
         for texts in chain([first], batches):
             characters += sum(map(len, texts))
+            size += sum(len(text.encode(errors="replace")) for text in texts)
             for ids in tokenizer.encode_batch(texts):
                 content = np.asarray(ids, dtype).tobytes()
                 file.write(content)
                 digest.update(content)
                 offsets.append(offsets[-1] + len(ids))
     np.save(unfinished / OFFSETS, np.asarray(offsets, np.int64))
-    counts = {"documents": len(offsets) - 1, "tokens": offsets[-1], "characters": characters}
+    counts = {"documents": len(offsets) - 1, "tokens": offsets[-1], "characters": characters, "bytes": size}
     hashes = {"tokenizer_sha256": tokenizer_hash(tokenizer), "sha256": digest.hexdigest(), "dtype": dtype.str}
     (unfinished / REPORT).write_text(json.dumps(counts | hashes, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
@@ -107,9 +109,9 @@ def open_shard(folder: Path) -> Shard:
     tokens = JoinedTokens([shard.tokens for shard in opened])
     offsets = [shard.offsets[:-1] + start for shard, start in zip(opened, tokens.starts, strict=True)]
     digest = hashlib.sha256("".join(shard.sha256 for shard in opened).encode()).hexdigest()
-    return Shard(
-        tokens, np.concatenate([*offsets, [len(tokens)]]), opened[0].tokenizer_sha256, digest, name=str(folder)
-    )
+    size = sum(shard.size for shard in opened) if all(shard.size for shard in opened) else 0
+    ends = np.concatenate([*offsets, [len(tokens)]])
+    return Shard(tokens, ends, opened[0].tokenizer_sha256, digest, str(folder), size)
 
 
 def _open_one(folder: Path) -> Shard:
@@ -117,7 +119,9 @@ def _open_one(folder: Path) -> Shard:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         tokens = MappedTokens(folder / TOKENS, np.dtype(report["dtype"]))
         offsets = np.load(folder / OFFSETS, mmap_mode="r")
-        shard = Shard(tokens, offsets, report["tokenizer_sha256"], report["sha256"], name=str(folder))
+        shard = Shard(
+            tokens, offsets, report["tokenizer_sha256"], report["sha256"], str(folder), int(report.get("bytes", 0))
+        )
         counted = int(offsets[-1])
         size = (folder / TOKENS).stat().st_size
     except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
@@ -171,7 +175,7 @@ def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
-def _wrapped(documents: Iterable[Annotated], seed: int, front_probability: float) -> Iterator[str]:
+def _wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
     for index, (text, attributes) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
         yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)

@@ -51,7 +51,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
 def run(begun: Begun, out: Path, signals: list[int]) -> Path:
     recipe, world, count, data = begun.recipe, begun.world, begun.count, begun.data
     settings, samples = recipe.run, data.training
-    metrics = Metrics(out / "metrics.jsonl", keep_until=count.step) if world.first else None
+    metrics = None
+    if world.first:
+        metrics = Metrics(out / "metrics.jsonl", keep_until=count.step, tensorboard=settings.tensorboard)
     telemetry = Telemetry(begun)
     checkpoint = folder_of(out, count.step)
     with (

@@ -167,14 +167,10 @@ def place(
     with torch.device("meta"):
         model = Transformer(config)
         objective = Objective(model, machine.loss_chunk)
-    for block in blocks_of(model):  # recompute, compile, shard: each wraps what the one before has made
-        if machine.recompute != "none":
-            block.forward = partial(
-                checkpoint, block.forward, use_reentrant=False, context_fn=CONTEXTS[machine.recompute]
-            )
-        if machine.compile:
-            block.forward = torch.compile(block.forward)
-    mesh = shard(objective, model, world, machine, dtype) if world.size > 1 else None
+    wrap(model, machine)
+    mesh = make_mesh(world.size, machine.shard_group, world.device.type) if world.size > 1 else None
+    if mesh is not None:
+        shard(objective, model, mesh, dtype)
     objective.to_empty(device=world.device)
     model.rebuild_positions(world.device)
     parameters: dict[str, Tensor] = dict(model.named_parameters())
@@ -188,18 +184,27 @@ def place(
     return Replica(objective, masters.parameters, masters, None)
 
 
-def shard(objective: nn.Module, model: Transformer, world: World, machine: Machine, dtype: torch.dtype) -> DeviceMesh:
-    """FSDP2: a unit for each block, and one for the rest. With `shard_group` below the world's size, copies of the weights
-    are kept on as many groups of devices (hybrid sharding)."""
-    mesh = make_mesh(world.size, machine.shard_group, world.device.type)
+def wrap(model: Transformer, machine: Machine) -> None:
+    """Recompute and compile each block: each wraps what the one before has made, and `shard` wraps both."""
+    for block in blocks_of(model):
+        if machine.recompute != "none":
+            block.forward = partial(
+                checkpoint, block.forward, use_reentrant=False, context_fn=CONTEXTS[machine.recompute]
+            )
+        if machine.compile:
+            block.forward = torch.compile(block.forward)
+
+
+def shard(objective: nn.Module, model: Transformer, mesh: DeviceMesh, dtype: torch.dtype) -> None:
+    """FSDP2: a unit for each block, and one for the rest."""
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for block in blocks_of(model):
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(objective, mesh=mesh, mp_policy=policy)
-    return mesh
 
 
 def make_mesh(size: int, group: int | None, device: str) -> DeviceMesh:
+    """With `group` below the size, copies of the weights are kept on as many groups of devices (hybrid sharding)."""
     group = group or size
     if size % group:
         raise UserError(

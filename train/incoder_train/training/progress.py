@@ -25,6 +25,7 @@ class Progress:
             "loss {task.fields[loss]}",
             "held out {task.fields[validation]}",
             "{task.fields[speed]} tokens/s",
+            "MFU {task.fields[mfu]}",
         )
         self._bar = Bar(
             TextColumn("{task.percentage:>3.0f}%"),
@@ -33,7 +34,14 @@ class Progress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._fields: dict[str, Any] = {"step": "0", "loss": "-", "validation": "-", "speed": "-", "left": "-"}
+        self._fields: dict[str, Any] = {
+            "step": "0",
+            "loss": "-",
+            "validation": "-",
+            "speed": "-",
+            "mfu": "-",
+            "left": "-",
+        }
         self._task = self._bar.add_task("", total=1.0, **self._fields)
         self._speed = 0.0
         self._started = self._last_line = time.monotonic()
@@ -61,18 +69,21 @@ class Progress:
         if self._bar.disable and (time.monotonic() - self._last_line > PLAIN_EVERY or share >= 1):
             self._last_line = time.monotonic()
             self._console.print(
-                f"{share:4.0%}  " + "  ".join(f"{key} {value}" for key, value in self._fields.items()), highlight=False
+                f"{share:4.0%}  " + "  ".join(f"{key} {value}" for key, value in self._fields.items() if value != "-"),
+                highlight=False,
             )
 
-    def say(self, *, loss: float | None = None, validation: float | None = None) -> None:
+    def say(self, *, loss: float | None = None, validation: float | None = None, mfu: float | None = None) -> None:
         if loss is not None:
             self._update(loss=f"{loss:.3f}")
         if validation is not None:
             self._update(validation=f"{validation:.3f}")
+        if mfu is not None:
+            self._update(mfu=f"{mfu:.0%}")
 
     def tell(self, sentence: str) -> None:
         """A line of its own."""
-        self._console.print(sentence, highlight=False)
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def _update(self, **fields: Any) -> None:
         self._fields |= fields

@@ -72,6 +72,7 @@ class Run:
     )
     seed: int = 1
     log_every: int = 10  # steps
+    tensorboard: bool = False  # write its event files, too
     validate_every: int = 250
     validation_batches: int = 8
     checkpoint_every: int = 250

@@ -66,7 +66,7 @@ class Data:
     tokenizer: Tokenizer
     training: Samples
     validation: Samples
-    bytes_per_token: float  # of the validation text
+    bytes_per_token: float  # of the validation text; 0 when its shards do not say
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,8 @@ def open_data(recipe: Recipe) -> Data:
     training, validation = (
         _samples(recipe, folder, tokenizer) for folder in (recipe.data.train, recipe.data.validation)
     )
-    return Data(tokenizer, training, validation, 1.0)
+    shard = open_shard(recipe.data.validation)
+    return Data(tokenizer, training, validation, shard.size / max(1, len(shard.tokens)))
 
 
 def first_weights(recipe: Recipe, tokenizer: Tokenizer) -> tuple[ModelConfig, WeightOf]:

@@ -27,7 +27,7 @@ def check_folder_licence(entry: Folder, root: Path) -> None:
     """Raises UserError unless the files at the top of the folder state the manifest's licence, and it is allowed."""
     if not root.is_dir():
         raise UserError(f"{root} is no folder; correct the path of {entry.name} in the manifest.")
-    names = [path.name for path in root.iterdir() if is_licence_source(path.name) and _is_plain_file(path)]
+    names = [path.name for path in root.iterdir() if is_licence_source(path.name) and _is_plain_file(path, root)]
     texts = {name: (root / name).read_bytes().decode("utf-8", "replace") for name in names}
     require_permissive(f"{entry.name} ({entry.path})", project_licence(texts), entry.licence)
 
@@ -45,7 +45,7 @@ def collect_folder(entry: Folder, root: Path, extensions: tuple[str, ...], dropp
         path = root / name
         if PurePosixPath(name).suffix.lower() not in extensions:
             continue
-        if not _is_plain_file(path):
+        if not _is_plain_file(path, root):
             dropped["link or device"] += 1
         elif path.stat().st_size > MAX_FILE:
             dropped["file over 32 MiB"] += 1
@@ -64,11 +64,12 @@ def collect_checkout(
 
 
 def listed_files(root: Path) -> list[str]:
-    """The files under `root` that git tracks or would track, relative to it, sorted. A folder that is in no repository is
-    listed through an empty one made for the moment."""
+    """The files under `root` that git tracks or would track, relative to it, sorted. A folder that belongs to no repository
+    is listed through an empty one made for the moment."""
     with tempfile.TemporaryDirectory() as scratch:
         place: list[str] = []
-        if subprocess.run([*_git(root), "rev-parse"], env=_environment(), capture_output=True, check=False).returncode:
+        # 0: a repository around the folder ignores it whole; 1: it is part of one; 128: of none.
+        if _run([*_git(root), "check-ignore", "-q", "."], root).returncode != 1:
             _output([*_git(root), "init", "--quiet", "--bare", scratch], root)
             place = ["--git-dir", scratch, "--work-tree", "."]
         names = _output([*_git(root), *place, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], root)
@@ -128,19 +129,24 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | ENVIRONMENT
 
 
-def _output(command: list[str], root: Path) -> bytes:
+def _run(command: list[str], root: Path) -> subprocess.CompletedProcess[bytes]:
     try:
-        git = subprocess.run(command, env=_environment(), capture_output=True, check=False)
+        return subprocess.run(command, env=_environment(), capture_output=True, check=False)
     except FileNotFoundError:
         raise UserError(f"git is needed to read {root} (it knows which files belong); install it.") from None
+
+
+def _output(command: list[str], root: Path) -> bytes:
+    git = _run(command, root)
     if git.returncode:
         said = (git.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
         raise UserError(f"git cannot read {root} ({said.removeprefix('fatal: ')}); correct the path or the commit.")
     return git.stdout
 
 
-def _is_plain_file(path: Path) -> bool:
-    return stat.S_ISREG(path.lstat().st_mode)
+def _is_plain_file(path: Path, root: Path) -> bool:
+    """Not a link, nor reached through a folder that is one and leads out."""
+    return stat.S_ISREG(path.lstat().st_mode) and path.resolve().is_relative_to(root.resolve())
 
 
 def _is_utf8(name: str) -> bool:

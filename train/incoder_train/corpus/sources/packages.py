@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from incoder_train.corpus.document import Document, source_file
-from incoder_train.corpus.licence import debian_licence, require_permissive
+from incoder_train.corpus.licence import all_of, debian_licence, require_permissive
 from incoder_train.corpus.manifest import Archive
 from incoder_train.corpus.sources.archives import read_files
 from incoder_train.corpus.sources.registries import download
@@ -79,8 +79,8 @@ def check_licence(archive: Archive, path: Path) -> None:
             f"{path} is not {article}{package}: it has no {where.pattern.rsplit('/')[-1].replace(chr(92), '')} "
             "to state a licence; replace it."
         )
-    stated = where.read(found[0][1].decode("utf-8", errors="replace"))
-    require_permissive(archive.filename, stated, archive.licence)
+    stated = [where.read(content.decode("utf-8", errors="replace")) for _, content in found]
+    require_permissive(archive.filename, all_of(stated) if all(stated) else "", archive.licence)
 
 
 def collect(archive: Archive, path: Path, extensions: tuple[str, ...], dropped: Counter[str]) -> Iterator[Document]:
