@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ def train(
     """Train a model; the word `run` can be left out."""
     with one_sentence():
         need("torch")
+        wait_politely()
         from incoder_train.training.loop import Stopped
         from incoder_train.training.loop import train as run
         from incoder_train.training.recipe import read_recipe
@@ -50,6 +52,12 @@ def train(
         except Stopped as stopped:
             print(f"stopped by a signal; {stopped} holds all of it, --resume goes on from there")
             raise typer.Exit(REQUEUE) from None
+
+
+def wait_politely() -> None:
+    """Before torch is imported: its threads sleep while they wait for each other. They spin by default, and where another
+    program runs on the same cores, most of the processor's time goes into that."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @app.command("report")
