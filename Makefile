@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check unit editors clean
+.PHONY: demo test check unit proofs editors clean
 
 demo: .venv/installed-torch
 	$(BIN)/incoder-lsp demo
 
-test: check unit editors
+test: check unit proofs editors
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -16,7 +16,10 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 unit: .venv/installed-dev
-	$(BIN)/pytest -n 2 -m "not editor"
+	$(BIN)/pytest -n 2 -m "not editor and not proof"
+
+proofs: .venv/installed-dev
+	$(BIN)/pytest -n 2 -m proof --durations=5
 
 editors: .venv/installed-dev
 	$(BIN)/pytest -m editor

@@ -32,7 +32,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
             document = Document(text + "\n", f"{i}{ext}", f"{i}{ext}", ext, "local", "MIT", split)
             lines.append(json.dumps(asdict(document)))
     (folder / DOCUMENTS).write_bytes(zstandard.compress(("\n".join(lines) + "\n").encode()))
-    (folder / REPORT).write_text("{}")
+    (folder / REPORT).write_text(json.dumps({"documents": len(lines)}))
     return folder
 
 

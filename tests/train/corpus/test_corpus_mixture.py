@@ -23,7 +23,7 @@ COMMENTS = '<?xml version="1.0"?>\n<comments>\n  <row Id="1" PostId="2" Text="Th
 NOTEBOOK = {
     "nbformat": 4,
     "metadata": {"kernelspec": {"language": "python", "name": "python3"}},
-    "cells": [{"cell_type": "code", "source": "print('[(){}()]' * 8)  # by ada@lovelace.org"}],
+    "cells": [{"cell_type": "code", "source": f"x = {[()] * 40}  # by ada@lovelace.org"}],
 }
 
 
@@ -70,7 +70,7 @@ def test_everything_together(mixture: Path, cache: Path, tmp_path: Path) -> None
     statistics = build(mixture, tmp_path / "out", cache)
     documents = {document.path: document for document in read_documents(tmp_path / "out")}
     assert list(documents) == ["one/a.py", "one/notes.ipynb", "b.py", "questions/1", "d.py"]
-    assert documents["one/notes.ipynb"].text.startswith("<cell>\nprint(")
+    assert documents["one/notes.ipynb"].text.startswith("<cell>\nx = [(")
     assert documents["one/notes.ipynb"].attributes == {"ext": ".ipynb:python"}
     assert documents["b.py"].repository == "ada/Engine"
     assert documents["questions/1"].header_attributes() is None
@@ -85,6 +85,7 @@ def test_everything_together(mixture: Path, cache: Path, tmp_path: Path) -> None
         "dedup": {"copy of an earlier file": 1},
     }
     assert statistics.stages[0].documents_in == len(documents) + 5
+    assert statistics.stages[-1].documents_out == len(documents)
     assert set(statistics.languages) == {".py", ".ipynb", "thread"}
     assert read_statistics(tmp_path / "out") == statistics
     assert not (tmp_path / "out/.work").exists()

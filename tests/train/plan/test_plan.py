@@ -213,6 +213,7 @@ def test_a_machine_that_is_not_known_gets_no_time(tmp_path: Path) -> None:
         (("--gpus", "2000", "--net", "100Gb"), "batch_size is 1984, less than one row for each of 2000 GPUs"),
         (("--net", "fast"), "--net is 'fast'"),
         (("--days", "3"), "what --days asks of a GPU is not known without --gpu"),
+        (("--trace",), "one GPU shares none; leave it out, or say --gpus"),
     ],
 )
 def test_what_cannot_be_planned_is_one_sentence(options: tuple[str, ...], said: str) -> None:

@@ -163,6 +163,23 @@ def test_a_run_learns_and_leaves_what_it_promises(
     assert load_model(checkpoint).config.context == 64
 
 
+GOLDEN = Path(__file__).parent / "golden_losses.json"
+
+
+@pytest.mark.usefixtures("without_picture")
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_the_golden_losses(write_recipe: Write, tmp_path: Path, kind: str) -> None:
+    """What twelve updates of two layers came to when this was written: whoever changes them does so knowingly, and writes
+    down the new ones from the file that a failure leaves."""
+    out = tmp_path / "run"
+    train(read_recipe(write_recipe(optimiser__kind=kind)), out)
+    lines = read_metrics(out / "metrics.jsonl")
+    found = {key: [line[key] for line in lines if key in line] for key in ("loss", "gradient_norm", "validation_loss")}
+    (tmp_path / GOLDEN.name).write_text(json.dumps(found))
+    for key, values in json.loads(GOLDEN.read_text())[kind].items():
+        assert found[key] == pytest.approx(values, abs=1e-4), f"{key} of {tmp_path / GOLDEN.name}"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and limits on file size")
 @pytest.mark.usefixtures("with_dropout", "without_picture")
 def test_after_three_accidents_it_ends_bit_for_bit_the_same(write_recipe: Write, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def sections(plan: Plan) -> Iterator[tuple[str, Rows]]:
             (
                 "FLOPs, with recompute",
                 f"{plan.flops.with_recompute:.3g}",
-                f"recompute = {machine.recompute}, as the paper counts",
+                f"recompute = {machine.recompute}",
             ),
         ],
     )
@@ -148,7 +148,7 @@ def _memory(plan: Plan) -> Iterator[tuple[str, str, str]]:
     yield (
         "total",
         gib(found.total),
-        f"+-10 %; peak at {found.moment}" + (f"; has {plan.gpu.memory:g}" if plan.gpu else ""),
+        f"within 10 %; peak at {found.moment}" + (f"; has {plan.gpu.memory:g}" if plan.gpu else ""),
     )
     yield (
         "with whole logits",

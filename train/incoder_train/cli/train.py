@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from enum import Enum
 from pathlib import Path
@@ -51,6 +52,7 @@ def train(
     """Train a model; the word `run` can be left out."""
     with one_sentence():
         need("torch")
+        wait_politely()
         from incoder_train.training.loop import Stopped
         from incoder_train.training.loop import train as run
         from incoder_train.training.recipe import read_recipe
@@ -61,6 +63,12 @@ def train(
         except Stopped as stopped:
             print(f"stopped by a signal; {stopped} holds all of it, --resume goes on from there")
             raise typer.Exit(REQUEUE) from None
+
+
+def wait_politely() -> None:
+    """Before torch is imported: its threads sleep while they wait for each other. They spin by default, and where another
+    program runs on the same cores, most of the processor's time goes into that."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @app.command("report")
@@ -102,6 +110,7 @@ def finetune_repo(
     with one_sentence():
         for package in ("torch", "zstandard", "matplotlib"):
             need(package)
+        wait_politely()
         from incoder_train.finetune.adapting import SHIPPED, Asked, finetune
         from incoder_train.training.loop import Stopped
 

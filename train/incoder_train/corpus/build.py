@@ -95,11 +95,12 @@ def build_corpus(
             "say where they are, or say explicitly that you want a corpus without decontamination."
         )
     else:
+        benchmarks = benchmarks.resolve()
         benchmark_windows(benchmarks)  # a benchmark that cannot be read is said now, not after hours
     archives = []
     for number, archive in enumerate(manifest.archives):
         progress("fetch", number, len(manifest.archives))
-        archives.append(fetch(archive, cache.resolve()))  # other machines have other working folders
+        archives.append(fetch(archive, cache).resolve())  # other machines have other working folders
     progress("fetch", len(archives), len(archives))
 
     steps = corpus_steps(manifest, archives, options, benchmarks)

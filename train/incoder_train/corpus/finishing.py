@@ -2,7 +2,7 @@
 corpus gets of the archive comes out."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from heapq import nlargest
@@ -11,7 +11,7 @@ from pathlib import Path
 from incoder_train.corpus import copies
 from incoder_train.corpus.decontaminate import Window, drop_contaminated, read_windows
 from incoder_train.corpus.dedup import drop_found
-from incoder_train.corpus.document import Document, Stage
+from incoder_train.corpus.document import Document, Stage, Verdict
 from incoder_train.corpus.filters import cap_tests
 from incoder_train.corpus.lines import PART, read_part, write_part
 from incoder_train.corpus.manifest import Dump, Manifest, Table
@@ -31,8 +31,8 @@ def finish_archive(
     stages: dict[str, Stage] = {"dedup": partial(drop_found, dropped=dropped)}
     if benchmarks is not None:
         stages["decontaminate"] = partial(drop_contaminated, windows=benchmark_windows(benchmarks))
-    if not isinstance(manifest.archives[rank], Table | Dump):  # which may be larger than memory
-        stages["tests"] = partial(cap_tests, tests_share=manifest.tests_share)
+    larger_than_memory = isinstance(manifest.archives[rank], Table | Dump)
+    stages["tests"] = keep_all if larger_than_memory else partial(cap_tests, tests_share=manifest.tests_share)
 
     counts: Counts = {}
     contaminated: list[str] = []
@@ -52,6 +52,10 @@ def finish_archive(
         written = write_part(temporary, documents, level=9)
     duplicates["originals"] = top_originals(duplicates["originals"])
     return {"documents": written, "stages": counts, "contaminated": contaminated, "duplicates": duplicates, **tables}
+
+
+def keep_all(documents: Iterable[Document]) -> Iterator[Verdict]:
+    return ((document, None) for document in documents)
 
 
 def split_of(document: Document, split_by: str) -> str:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -93,7 +94,7 @@ def finished(step: Step, rank: int, work: Path) -> Counts | None:
     try:
         content = json.loads(marker.read_bytes())
         whole = all((marker.parent / name).stat().st_size == size for name, size in content["files"].items())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, LookupError):
         return None
     return content["statistics"] if whole and content["inputs"] == step.inputs[rank] else None
 
@@ -166,6 +167,7 @@ _HERE: list[tuple[Sequence[Step], Path]] = []  # in a worker: what it works on, 
 
 def _begin_worker(steps: Sequence[Step], work: Path) -> None:
     _HERE.append((steps, work))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all: a worker ends without a word
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

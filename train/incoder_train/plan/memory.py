@@ -99,12 +99,12 @@ def state_bytes(config: ModelConfig, optimiser: str) -> int:
 
 def loss_bytes(config: ModelConfig, tokens: int, weight: int, chunk: int | None) -> int:
     """Whole logits: they, their log-softmax and the gradients, three times fp32. In pieces: the logits of one,
-    low and in fp32, their log-softmax, and what the piece before left behind; and the gradients of all hidden states and of the
+    low and in fp32, and their log-softmax; and the gradients of all hidden states and of the
     embedding, which the backward pass scales in a copy."""
     if chunk is None:
         return 12 * config.vocab_size * tokens
     head = config.vocab_size * config.d_model
-    forwards = (16 if weight == 2 else 12) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
+    forwards = (10 if weight == 2 else 8) * config.vocab_size * min(tokens, chunk) + (4 + weight) * head
     backwards = (8 + weight) * head
     return weight * config.d_model * tokens + max(forwards, backwards)
 

@@ -53,10 +53,14 @@ def trace(
     recompute: Recompute,
     loss_chunk: int | None,
 ) -> Trace:
-    """Rows are `config.context` tokens long; `loss_chunk` None means whole logits. Raises UserError inside a distributed run."""
+    """Rows are `config.context` tokens long; `loss_chunk` None means whole logits.
+
+    Raises UserError for one GPU, and inside a distributed run."""
     from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
+    if world == 1:
+        raise UserError("--trace follows how weights are shared, and one GPU shares none; leave it out, or say --gpus")
     if dist.is_initialized():
         raise UserError("a plan cannot be traced inside a distributed run; run `incoder plan` by itself")
     dist.init_process_group("fake", rank=0, world_size=world, store=FakeStore())

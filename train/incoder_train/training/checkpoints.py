@@ -65,7 +65,7 @@ class Saver:
         copies = snapshot(tensors, self._world.device)
         written: Any
         if self._world.size == 1:
-            written = self._writer.submit(save, copies, storage_writer=writer, no_dist=True)
+            written = self._writer.submit(save, copies, storage_writer=writer)
         else:
             written = async_save(copies, storage_writer=writer, process_group=self._world.saving)
         if self._world.first:
@@ -202,7 +202,7 @@ def load_tensors(folder: Path, replica: Replica, optimisers: list[torch.optim.Op
     wanted = tensors_of(replica, optimisers, world)
     wanted = {name: tensor for name, tensor in wanted.items() if name in saved or not name.startswith("random.")}
     try:
-        load(dict(wanted), storage_reader=reader, no_dist=world.size == 1)
+        load(dict(wanted), storage_reader=reader)
     except (CheckpointException, RuntimeError, ValueError) as error:
         raise UserError(
             f"{folder} does not fit the recipe ({_cause(error)}); resume with the recipe it was made with"

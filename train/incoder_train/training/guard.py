@@ -51,7 +51,7 @@ class Guard:
             return f"the loss is {loss:.4g}, the gradient's norm {norm:.4g}"
         why = None
         for name, value, window in (("loss", loss, self.losses), ("gradient's norm", norm, self.norms)):
-            if self.sigma and len(window) >= FEWEST and value > (bound := _bound(window, self.sigma)):
+            if why is None and self.sigma and len(window) >= FEWEST and value > (bound := _bound(window, self.sigma)):
                 why = f"the {name} is {value:.4g}, over {bound:.4g}, {self.sigma:g} sigma above the last {len(window)}"
             window.append(value)
         return why

@@ -46,6 +46,8 @@ def _sum(
             scale = scale.to(hidden.dtype)
             gradients[0][rows] = (by_logits @ weight) * scale
             gradients[1].add_(by_logits.T @ (states * scale))
+            del by_logits
+        del log_likelihoods  # before the next chunk makes its own
     return loss
 
 

@@ -10,21 +10,23 @@ import time
 import torch
 
 from incoder_train.errors import UserError
+from incoder_train.training.hardware import capability
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """A key of DTYPES. "auto" takes the fastest that the device computes in hardware, by its generation or a measurement.
+    """A key of DTYPES. "auto" is the fastest that the device has, on a CPU by a short measurement.
 
-    Raises UserError for a precision that the device has not."""
-    if device.type == "cuda":
-        has_bf16 = torch.cuda.get_device_capability(device) >= (8, 0)  # older ones emulate it, several times slower
-        if wanted == "bf16" and not has_bf16:
-            name = torch.cuda.get_device_name(device)
-            raise UserError(f"{name} has no bf16; say precision = 'fp16' in [machine], or 'auto'")
-        return wanted if wanted != "auto" else "bf16" if has_bf16 else "fp16"
-    return wanted if wanted != "auto" else "bf16" if bf16_is_faster() else "fp32"
+    Raises UserError for a GPU that this torch cannot drive, or that has not the precision."""
+    if device.type != "cuda":
+        return wanted if wanted != "auto" else "bf16" if bf16_is_faster() else "fp32"
+    able = capability(device)
+    if wanted == "auto":
+        return "bf16" if able.bf16 else "fp16" if able.fp16 else "fp32"
+    if wanted != "fp32":
+        able.require(wanted)
+    return wanted
 
 
 def bf16_is_faster(size: int = 512) -> bool:
@@ -52,4 +54,6 @@ def keep_freed_memory() -> None:
 def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("the recipe asks for device = 'cuda', but torch finds no GPU here; say 'cpu' or 'auto'")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    capability(device)  # raises UserError for a GPU that the installed torch has no code for
+    return device

@@ -31,6 +31,7 @@ from incoder_train.training.checkpoints import (
     tensors_of,
 )
 from incoder_train.training.guard import Guard, LossScale
+from incoder_train.training.hardware import capability
 from incoder_train.training.optimiser import make_optimisers
 from incoder_train.training.parallel import World, place
 from incoder_train.training.precision import DTYPES, choose_precision
@@ -94,6 +95,8 @@ def begin(recipe: Recipe, out: Path, world: World, *, resume: bool) -> Begun:
     folder = find_run(recipe, out, world, resume=resume)
     saved = read_state(folder) if folder else {}
     precision = agree_on_precision(recipe, saved.get("precision"), world)
+    if recipe.machine.compile:
+        capability(world.device).require("compile_ok")
     replica = place(config, world, recipe.machine, DTYPES[precision], weight_of)
     torch.manual_seed(recipe.run.seed + world.rank)  # dropout differs from process to process
     trainee = Trainee(

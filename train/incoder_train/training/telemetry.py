@@ -9,6 +9,8 @@ import sys
 
 import torch
 
+from incoder_train.plan.arithmetic import flops_per_token
+from incoder_train.training.hardware import peak_flops
 from incoder_train.training.start import Begun
 
 GIB = 2**30
@@ -17,6 +19,10 @@ GIB = 2**30
 class Telemetry:
     def __init__(self, begun: Begun):
         self._begun = begun
+        self._model_flops, self._hardware_flops = flops_per_token(
+            begun.config, begun.config.context, begun.recipe.machine.recompute
+        )
+        self._peak = peak_of(begun)
         self._tokens = self._slots = 0
         self._seconds = self._waited = 0.0
 
@@ -38,6 +44,8 @@ class Telemetry:
         }
         if self._begun.trainee.scale is not None:
             values["loss_scale"] = self._begun.trainee.scale.value
+        if self._peak is not None:
+            values |= {"mfu": speed * self._model_flops / self._peak, "hfu": speed * self._hardware_flops / self._peak}
         self._tokens = self._slots = 0
         self._seconds, self._waited = 0.0, waited
         return values
@@ -46,6 +54,15 @@ class Telemetry:
         """A loss in nats per token, in a unit that does not depend on the vocabulary."""
         bytes_per_token = self._begun.data.bytes_per_token
         return {"bits_per_byte": loss / math.log(2) / bytes_per_token} if bytes_per_token else {}
+
+
+def peak_of(begun: Begun) -> float | None:
+    """FLOP/s of all devices together at their best; None where it is not known, and for CPUs."""
+    device = begun.world.device
+    if device.type != "cuda":
+        return None
+    peak = peak_flops(torch.cuda.get_device_name(device), begun.precision)
+    return None if peak is None else peak * begun.world.size
 
 
 def peak_memory(device: torch.device) -> int:
