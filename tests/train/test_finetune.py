@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,14 @@ def test_a_finished_run_is_not_overwritten_and_judged_the_same_again(
     other = incoder("--data", run.parent, *asked[2:], "--resume")
     assert other.exit_code == 1
     assert f"was started for {run.parent / 'shapes'}" in other.stderr
+
+
+def test_data_that_were_damaged_are_said(tuned: tuple[Path, Result], model_directory: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(tuned[0], tmp_path / "run")
+    (run / "data" / "cases.json").write_text("[{")
+    result = incoder("--data", tuned[0].parent / "shapes", "--init", model_directory, "--out", run, "--resume")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "cases.json is damaged" in result.stderr
 
 
 def test_a_model_that_did_not_become_better_is_not_offered(model_directory: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def finetune(asked: Asked, *, resume: bool = False, say: Say = print) -> Outcome
 
     if not has_data(asked, resume=resume):
         prepare(asked, tokenizer, context, say)
-    cases = [Case(**values) for values in json.loads((asked.out / DATA / CASES).read_text(encoding="utf-8"))]
+    cases = [Case(**values) for values in kept(asked.out / DATA / CASES)]
     checkpoint = train(fitted(recipe, asked.out / DATA, context), asked.out, resume=resume)
     before, after = (scores(path, cases, what) for path, what in ((directory, "before"), (checkpoint, "after")))
     return conclude(asked.out, checkpoint, cases, before, after)
@@ -109,7 +109,7 @@ def has_data(asked: Asked, *, resume: bool) -> bool:
                 f"{out} holds a fine-tuning already; add --resume to go on with it, or name another folder with --out"
             )
         return False
-    was = json.loads(origin.read_text(encoding="utf-8"))["root"]
+    was = kept(origin)["root"]
     if was != str(asked.data.resolve()):
         raise UserError(f"{out} was started for {was}; resume with that as --data, or name another folder with --out")
     return True
@@ -204,6 +204,14 @@ def conclude(
         return Outcome(len(cases), rows, verdict, None)
     save_model(out / MODEL, *load_transformer(checkpoint), extra={JUDGEMENT: content.encode()})
     return Outcome(len(cases), rows, verdict, out / MODEL)
+
+
+def kept(path: Path) -> Any:
+    """What `prepare` wrote as JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}); start again in another folder") from None
 
 
 def as_json(value: Any) -> str:
