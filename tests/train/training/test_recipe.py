@@ -8,7 +8,7 @@ import pytest
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS
 from incoder_train.errors import UserError
-from incoder_train.training.recipe import Recipe, read_recipe
+from incoder_train.training.recipe import Recipe, read_recipe, shipped
 
 SHORT = """
 name = "short"
@@ -19,7 +19,6 @@ tokenizer = "data/tokenizer.json"
 [run]
 steps = 3
 """
-RECIPES = sorted((Path(__file__).parents[3] / "train" / "incoder_train" / "recipes").glob("*.toml"))
 
 
 def read(tmp_path: Path, text: str) -> Recipe:
@@ -69,9 +68,18 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     assert resolved["optimiser"]["weight_decay"] == 0.01
 
 
-@pytest.mark.parametrize("file", [path for path in RECIPES if "manifest" not in path.name], ids=lambda path: path.stem)
-def test_the_recipes_that_come_along_can_be_read(file: Path) -> None:
-    assert read_recipe(file).name == file.stem
+@pytest.mark.parametrize("name", shipped())
+def test_the_recipes_that_come_along_are_known_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read_recipe(Path(name)).name == name
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text(SHORT)  # a file of that name goes before
+    assert read_recipe(Path(name)).name == "short"
+
+
+def test_the_papers_runs_come_along() -> None:
+    assert {"incoder-6.7b-v100", "incoder-1.3b-v100", "small-cpu", "small-gpu"} <= set(shipped())
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ def launch() -> None:
 
 @app.command()
 def slurm(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; see incoder_train/recipes.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML file, or the name of a recipe that comes along, such as small-cpu.")
+    ],
     nodes: Annotated[int, typer.Option(min=1)] = 1,
     gpus_per_node: Annotated[int, typer.Option(min=1)] = 8,
     time: Annotated[

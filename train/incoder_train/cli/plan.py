@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; its data need not exist yet.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML file, or the name of a recipe that comes along; its data need not exist.")
+    ],
     gpu: Annotated[
         str | None, typer.Option(help="Such as v100-32g, a100-80g, h100; without it no time is given.")
     ] = None,

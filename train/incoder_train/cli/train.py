@@ -45,7 +45,9 @@ class Device(str, Enum):
 
 @app.command("run")
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A TOML recipe; see incoder_train/recipes.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A TOML file, or the name of a recipe that comes along, such as small-cpu.")
+    ],
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
 ) -> None:

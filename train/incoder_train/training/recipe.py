@@ -154,14 +154,25 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Paths in a recipe are relative to the folder one stands in. Raises UserError, naming the file and the key."""
+    """A file, or one of those that come along by its name, such as small-cpu. Paths in a recipe are relative to the folder
+    one stands in. Raises UserError, naming the file and the key."""
+    if not path.exists() and path.name in (ours := shipped()):
+        path = ours[path.name]
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"recipe {path} cannot be read: {error.strerror}") from None
+        raise UserError(
+            f"recipe {path} cannot be read: {error.strerror}; give a file, or one of {', '.join(shipped())}"
+        ) from None
     except ValueError as error:
         raise UserError(f"recipe {path} is not valid TOML: {error}") from None
     return _build(Recipe, values, str(path))
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come along, by name."""
+    found = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+    return {path.stem: path for path in found if not path.stem.endswith(".manifest")}
 
 
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
