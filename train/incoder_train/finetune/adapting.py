@@ -39,9 +39,9 @@ from incoder_train.tokens.shards import open_shard, write_shard
 from incoder_train.training.checkpoints import find_checkpoints
 from incoder_train.training.loop import train
 from incoder_train.training.precision import choose_device
-from incoder_train.training.recipe import Recipe, read_recipe
+from incoder_train.training.recipe import Recipe, read_recipe, shipped
 
-SHIPPED = Path(__file__).parents[1] / "recipes" / "finetune-repo.toml"
+SHIPPED = shipped()["finetune-repo"]
 DATA, ORIGIN, CASES, JUDGEMENT, MODEL = "data", "repository.json", "cases.json", "judgement.json", "model"
 UNFINISHED = f".{DATA}.unfinished"
 FEWEST_CASES = 20  # fewer lines say nothing
