@@ -68,9 +68,9 @@ def train(
 
 
 def wait_politely() -> None:
-    """Before torch is imported: its threads sleep while they wait for each other. They spin by default, and where another
-    program runs on the same cores, most of the processor's time goes into that."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    """Before torch is imported: its threads spin only shortly while they wait for each other. By default they spin for long,
+    and where another program runs on the same cores, most of the processor's time goes into that (docs/experiments.md)."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 @app.command("report")
