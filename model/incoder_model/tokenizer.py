@@ -66,7 +66,7 @@ class Tokenizer:
         return self._inner.encode(_storable(text), add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        encoded = self._inner.encode_batch([_storable(text) for text in texts], add_special_tokens=False)
+        encoded = self._inner.encode_batch_fast([_storable(text) for text in texts], add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def decode(self, tokens: Iterable[int]) -> str:
