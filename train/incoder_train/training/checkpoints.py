@@ -62,7 +62,7 @@ class Saver:
             unfinished.mkdir(parents=True)
         self._world.gather(0.0)  # nobody writes before the folder is there
         writer = FileSystemWriter(unfinished / TENSORS, single_file_per_rank=True, sync_files=True)
-        copies = snapshot(tensors, self._world.device)
+        copies = snapshot(tensors, self._world)
         written: Any
         if self._world.size == 1:
             written = self._writer.submit(save, copies, storage_writer=writer)
@@ -184,11 +184,11 @@ def tensors_of(replica: Replica, optimisers: list[torch.optim.Optimizer], world:
     return tensors
 
 
-def snapshot(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Any]:
-    """Copies that training cannot change any more. From a GPU, dcp makes them while it stages."""
-    if device.type != "cpu":
+def snapshot(tensors: dict[str, Tensor], world: World) -> dict[str, Any]:
+    """Copies that training cannot change any more. Those of shards on a GPU are made by dcp, before async_save returns."""
+    if world.size > 1 and world.device.type != "cpu":
         return dict(tensors)
-    return {name: tensor.clone() for name, tensor in tensors.items()}
+    return {name: tensor.clone() if world.size > 1 else tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 def load_tensors(folder: Path, replica: Replica, optimisers: list[torch.optim.Optimizer], world: World) -> None:
