@@ -115,7 +115,9 @@ def test_one_sentence(tmp_path: Path) -> None:
 def test_what_is_no_command_is_a_recipe(arguments: tuple[str, ...]) -> None:
     result = incoder(*arguments)
     assert result.exit_code == 1
-    assert result.stderr == f"incoder: recipe {Path(arguments[-1])} cannot be read: No such file or directory\n"
+    said = f"incoder: recipe {Path(arguments[-1])} cannot be read: No such file or directory; give a file, or one of "
+    assert result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1
 
 
 def test_help_shows_the_recipe_and_the_commands() -> None:
@@ -123,4 +125,4 @@ def test_help_shows_the_recipe_and_the_commands() -> None:
         said = incoder(*arguments).output
         assert "RECIPE [--out DIR]" in said
         assert "report" in said
-    assert "A TOML recipe" in incoder("any.toml", "--help").output
+    assert "A TOML file, or the name of a recipe" in incoder("any.toml", "--help").output

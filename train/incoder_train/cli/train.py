@@ -63,7 +63,8 @@ def train(
         try:
             print(run(settings, out or Path("runs") / settings.name, resume=resume))
         except Stopped as stopped:
-            print(f"stopped by a signal; {stopped} holds all of it, --resume goes on from there")
+            if os.environ.get("RANK", "0") == "0":  # of many processes one speaks
+                print(f"stopped by a signal; {stopped} holds all of it, --resume goes on from there")
             raise typer.Exit(REQUEUE) from None
 
 
