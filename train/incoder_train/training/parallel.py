@@ -168,7 +168,8 @@ def place(
 ) -> Replica:
     """An objective around a model of this shape, ready for training; `weight_of` a name and a shape is the whole parameter.
 
-    No process ever holds more of the model than its part and one whole parameter. Names stay as they are in the model.
+    No process holds more of the model than its part and one whole parameter, unless `weight_of` does. Names stay as they are in
+    the model.
     """
     with torch.device("meta"):
         model = Transformer(config)
@@ -222,8 +223,8 @@ def make_mesh(size: int, group: int | None, device: str) -> DeviceMesh:
 
 
 def accumulate(objective: nn.Module, last: bool) -> None:
-    """Before each micro-batch's backward pass. Gradients are reduced every time: to keep them whole until the last one would
-    take the memory that sharding has saved; only the weights need not be given back in between."""
+    """Before each micro-batch's backward pass. Gradients are reduced in every one: to keep them whole until the last would take
+    the memory that sharding has saved. FSDP2 only learns when to wait for the last reduction."""
     if isinstance(objective, FSDPModule):
         objective.set_is_last_backward(last)
 
