@@ -223,3 +223,15 @@ def test_version() -> None:
     result = incoder("--version")
     assert result.exit_code == 0
     assert result.stdout.count(".") == 2
+
+
+def test_without_the_extras_a_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "documents.json").write_text('{"documents": 0}')
+    for package in ("zstandard", "torch", "matplotlib"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for module in [name for name in sys.modules if name.startswith("incoder_train.corpus")]:
+        monkeypatch.delitem(sys.modules, module)  # as if it had never been imported
+    for arguments in (("data", "report", tmp_path), ("tokenizer", "train", tmp_path)):
+        assert_one_sentence(
+            incoder(*arguments), 'zstandard, which is not installed; run: pip install "incoder-lsp[train]"'
+        )

@@ -142,8 +142,8 @@ def _dispatch(on: Cluster | None, workers: int, sbatch: list[str], console: Cons
     """What performs the tasks on a cluster; None if they are performed here."""
     if on is None:
         return None
-    need("datatrove", "scale")
-    need("ray", "scale")
+    need("datatrove")
+    need("ray")
     from incoder_train.corpus.executors import perform_on_ray, submit_to_slurm
 
     if on is Cluster.ray:
