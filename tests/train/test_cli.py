@@ -231,7 +231,8 @@ def test_without_the_extras_a_command_says_what_to_install(tmp_path: Path, monke
         monkeypatch.setitem(sys.modules, package, None)
     for module in [name for name in sys.modules if name.startswith("incoder_train.corpus")]:
         monkeypatch.delitem(sys.modules, module)  # as if it had never been imported
-    for arguments in (("data", "report", tmp_path), ("tokenizer", "train", tmp_path)):
+    shard = ("data", "shard", tmp_path, "--tokenizer", "tokenizer.json")
+    for arguments in (("data", "report", tmp_path), ("tokenizer", "train", tmp_path), shard):
         assert_one_sentence(
             incoder(*arguments), 'zstandard, which is not installed; run: pip install "incoder-lsp[train]"'
         )

@@ -121,12 +121,12 @@ def data_shard(
     ] = 0,
 ) -> None:
     """Tokenise a corpus into the shards that training reads."""
-    from incoder_model.tokenizer import TokenizerError, load_tokenizer
-    from incoder_train.corpus import read_documents
-    from incoder_train.corpus.build import read_statistics
-    from incoder_train.tokens.shards import write_shard
-
     with one_sentence():
+        from incoder_model.tokenizer import TokenizerError, load_tokenizer
+        from incoder_train.corpus import read_documents
+        from incoder_train.corpus.build import read_statistics
+        from incoder_train.tokens.shards import write_shard
+
         try:
             loaded = load_tokenizer(tokenizer)
         except TokenizerError as error:
