@@ -106,9 +106,11 @@ class Saver:
     def _finish(
         self, written: Future[Any], unfinished: Path, folder: Path, state: dict[str, Any], files: Files
     ) -> None:
-        for name, content in files.items():
-            _write(unfinished / name, content)
-        written.result()
+        try:
+            for name, content in files.items():
+                _write(unfinished / name, content)
+        finally:
+            written.result()  # after an error, too: then the folder is removed, and nobody may be writing to it
         whole = {path.relative_to(unfinished).as_posix(): fingerprint(path) for path in files_in(unfinished)}
         _write(unfinished / STATE, json.dumps(state | {"files": whole}).encode())
         if folder.exists():  # damaged, or the run went back beyond it
