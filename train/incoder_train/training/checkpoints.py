@@ -109,8 +109,11 @@ class Saver:
         try:
             for name, content in files.items():
                 _write(unfinished / name, content)
-        finally:
-            written.result()  # after an error, too: then the folder is removed, and nobody may be writing to it
+        except OSError:  # the folder will be removed: not while the other thread writes to it
+            with suppress(Exception, CheckpointException):
+                written.result()
+            raise
+        written.result()
         whole = {path.relative_to(unfinished).as_posix(): fingerprint(path) for path in files_in(unfinished)}
         _write(unfinished / STATE, json.dumps(state | {"files": whole}).encode())
         if folder.exists():  # damaged, or the run went back beyond it
@@ -246,4 +249,6 @@ def _cause(error: BaseException) -> str:
     """The few words that matter of what dcp wraps."""
     if isinstance(error, CheckpointException):
         error = next(iter(error.failures.values()))[0]
+    if "inline_container" in str(error):  # torch's file writer, when the system wrote less than it was given
+        return "a file was cut short"
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
