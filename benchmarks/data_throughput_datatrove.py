@@ -29,10 +29,10 @@ from datatrove.pipeline.tokens import DocumentTokenizer
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.logging import logger
 
-from incoder_train.corpus.collect import ALLOWED_LICENCES, licence_names
 from incoder_train.corpus.document import Document
 from incoder_train.corpus.filters import NOT_SOURCE, NOTICES, OTHER_COPYLEFT, SPDX_LINE, VENDORED
 from incoder_train.corpus.generated import HEAD, is_generated
+from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_names
 from incoder_train.corpus.redact import ADDRESS, REPLACEMENT
 
 logger.remove()  # its words about each task would hide the tables

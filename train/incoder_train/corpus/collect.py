@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from incoder_train.corpus.document import Document
-from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_names
 from incoder_train.corpus.manifest import Archive, Dump, Entry
 from incoder_train.corpus.sources import checkouts, dumps, packages, tables
 from incoder_train.corpus.stackoverflow import ThreadRules
-
-__all__ = ["ALLOWED_LICENCES", "check_licence", "collect", "fetch", "licence_names"]
 
 Check = Callable[[Any, Path], None]
 Read = Callable[[Any, Path, tuple[str, ...], Counter[str]], Iterator[Document]]

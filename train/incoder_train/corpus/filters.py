@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from incoder_train.corpus.characters import classes, has_line_over, is_utf8, mean_line, size
-from incoder_train.corpus.collect import ALLOWED_LICENCES, licence_names
 from incoder_train.corpus.document import Document, Verdict
 from incoder_train.corpus.generated import HEAD, is_generated
+from incoder_train.corpus.licence import ALLOWED_LICENCES, licence_names
 
 # Copyleft and generators' notices that the released pipeline looks for.
 NOTICES = (
