@@ -13,7 +13,7 @@ from incoder_train.corpus.decontaminate import drop_contaminated, item_texts, re
 from incoder_train.corpus.document import Document
 from incoder_train.errors import UserError
 
-BENCHMARKS = Path(__file__).parents[3] / "shared/data/benchmarks"
+BENCHMARKS = Path(__file__).parents[4] / "shared/data/benchmarks"
 needs_benchmarks = pytest.mark.skipif(
     not BENCHMARKS.is_dir(), reason="the benchmark files are not beside this checkout"
 )

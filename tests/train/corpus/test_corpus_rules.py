@@ -1,5 +1,7 @@
 """What stays in the corpus and what goes: filters, the cap on tests, redaction, copies."""
 
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ GOOD = "def double(number):\n    return number + number\n\n\ndef half(number):\n
 
 
 def document(text: str, path: str = "package/module.py", archive: str = "package") -> Document:
-    return Document(text, path, path.rsplit("/", maxsplit=1)[-1], ".py", archive, "MIT")
+    name = PurePosixPath(path)
+    return Document(text, path, name.name, name.suffix, archive, "MIT")
 
 
 def verdict(text: str, path: str = "package/module.py") -> str | None:
@@ -29,6 +32,7 @@ DROPPED = {
     "copyleft or generator notice": ("# GNU General Public License\n" + GOOD, "package/module.py"),
     "not UTF-8": (GOOD + "# na\ufffdve\n", "package/module.py"),
     "vendored": (GOOD, "package/_vendor/other/module.py"),
+    "served script": (GOOD, "package/static/lib/menu.js"),
     "fixture, snapshot or locale": (GOOD, "package/locale/de/formats.py"),
     "under 64 bytes": ("from package import module\n", "package/module.py"),
     "over 1 MB": (GOOD * 12_000, "package/module.py"),

@@ -29,8 +29,9 @@ SPDX_LINE = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+)")
 
 VENDORED = frozenset(
     {"vendor", "vendored", "_vendor", "vendored_packages", "third_party", "thirdparty"}
-    | {"extern", "external", "externals", "_external", "node_modules", "typeshed"}
+    | {"extern", "external", "externals", "_external", "node_modules", "typeshed", "ThirdParty"}
 )
+SERVED = frozenset({"static"})  # where web frameworks keep what browsers get: mostly others' libraries
 NOT_SOURCE = frozenset({"fixtures", "snapshots", "__snapshots__", "locale", "locales", "testdata"})
 TESTS = re.compile(r"(?:^|/)(?:tests?|testing)/|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.\w+$")
 
@@ -60,6 +61,7 @@ PAPER_RULES: Rules = {
 HOUSE_RULES: Rules = {
     "not UTF-8": lambda d: not is_utf8(d.text) or "\0" in d.text,
     "vendored": lambda d: within(d, VENDORED),
+    "served script": lambda d: d.ext in {".js", ".mjs", ".ts"} and within(d, SERVED),
     "fixture, snapshot or locale": lambda d: within(d, NOT_SOURCE),
     "under 64 bytes": lambda d: len(d.text) < 64 and size(d.text) < 64,
     "over 1 MB": lambda d: len(d.text) > 250_000 and size(d.text) > 1_000_000,

@@ -18,6 +18,7 @@ from incoder_train.corpus.manifest import Dump, Manifest, Table
 from incoder_train.corpus.options import Options
 from incoder_train.corpus.runner import Counts, kept_statistics, place, writing
 from incoder_train.corpus.tally import counted, language, noting, tallied
+from incoder_train.corpus.twins import drop_twins
 
 VALIDATION_SHARE = 0.01  # paper: 1 %
 TOP_ORIGINALS = 20  # of the files with the most copies, so many are named
@@ -29,9 +30,11 @@ def finish_archive(
     duplicates: Counts = {"archives": {}, "originals": []}
     dropped, note = copies.reasons(rank, work, options, duplicates)
     stages: dict[str, Stage] = {"dedup": partial(drop_found, dropped=dropped)}
+    larger_than_memory = isinstance(manifest.archives[rank], Table | Dump)
+    if options.own_rules and not larger_than_memory:
+        stages["twins"] = drop_twins
     if benchmarks is not None:
         stages["decontaminate"] = partial(drop_contaminated, windows=benchmark_windows(benchmarks))
-    larger_than_memory = isinstance(manifest.archives[rank], Table | Dump)
     stages["tests"] = keep_all if larger_than_memory else partial(cap_tests, tests_share=manifest.tests_share)
 
     counts: Counts = {}

@@ -3,7 +3,7 @@
     read      a task an archive:    collect, licence, notebooks, filter, redact -> documents, and the keys of each, sorted
     dedup     a task a partition:   the keys of all tasks -> which documents are copies of which
     near      a task a partition,   and `cluster`, one task: the same for near copies, if they are to go
-    finish    a task an archive:    drop copies, decontaminate, cap tests, split -> documents
+    finish    a task an archive:    drop copies and compiled twins, decontaminate, cap tests, split -> documents
 
 The order of documents is that of the manifest's archives and of the files in each; it decides which of equal files
 stays. Nothing depends on how many workers share the tasks."""
@@ -23,7 +23,7 @@ from incoder_train.corpus.reading import read_archive
 from incoder_train.corpus.runner import Step, fingerprint
 from incoder_train.corpus.sources.checkouts import listed_files
 
-VERSION = 1  # to be raised with every change of a stage that changes what it writes: finished tasks are then done again
+VERSION = 2  # to be raised with every change of a stage that changes what it writes: finished tasks are then done again
 
 
 def corpus_steps(
