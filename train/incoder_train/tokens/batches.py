@@ -31,8 +31,11 @@ from incoder_train.tokens.masking import mask_as_editor, mask_block
 from incoder_train.tokens.order import Rng, epoch_order, rng_for
 from incoder_train.tokens.rows import packed, room, single
 from incoder_train.tokens.shards import Shard
+from incoder_train.tokens.spans import EditorSpans, read_lexicon
 
-ORDER = 2  # counts the changes of this code after which the same options give other samples
+ORDER = 3  # counts the changes of this code after which the same options give other samples
+
+EDITOR = EditorSpans()
 
 Sequences = list[np.ndarray]  # the masked blocks of a row, one after the other
 
@@ -99,13 +102,13 @@ class Samples:
         seed: int,
         spans: SpanDistribution,
         editor_share: float,
+        editor: EditorSpans = EDITOR,
         rows: Literal["blocks", "packed"] = "blocks",
         shrink: bool = False,
     ):
         self.tokens, self.context, self.seed, self.shrink = shard.tokens, context, seed, shrink
         self.sentinels, self.spans, self.editor_share = tokenizer.sentinels, spans, editor_share
-        self.is_newline = np.zeros(tokenizer.vocab_size, bool)
-        self.is_newline[list(tokenizer.newlines)] = True
+        self.editor, self.lexicon = editor, read_lexicon(tokenizer)
         blocks = cut_blocks(shard.offsets, context)
         self.is_packed = rows == "packed"
         self.rows = packed(blocks, context, seed) if self.is_packed else single(blocks)
@@ -121,6 +124,7 @@ class Samples:
             "batch_size": self.batch_size,
             "spans": asdict(spans),
             "editor_share": editor_share,
+            "editor": asdict(editor),
             "rows": rows,
         }
         data = (
@@ -180,7 +184,7 @@ class Samples:
 
     def _masked(self, block: np.ndarray, budget: int, rng: Rng) -> np.ndarray:
         if rng.random() < self.editor_share:
-            return mask_as_editor(block, rng, self.sentinels, budget=budget, is_newline=self.is_newline)
+            return mask_as_editor(block, rng, self.sentinels, budget=budget, lexicon=self.lexicon, how=self.editor)
         return mask_block(block, rng, self.sentinels, budget=budget, how=self.spans)
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
@@ -190,8 +194,8 @@ class Samples:
 CHANGED = {
     "data": "the data changed since the run was started (other tokens or another tokenizer); "
     "resume with the data of then, or start a new run",
-    "options": "what decides the order of samples changed since the run was started (batch_size, or context, rows, spans or "
-    "editor_share in [data]); resume with the options of then, or start a new run",
+    "options": "what decides the order of samples changed since the run was started (batch_size, or context, rows, spans, "
+    "editor or editor_share in [data]); resume with the options of then, or start a new run",
 }
 
 

@@ -19,6 +19,7 @@ from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_train.errors import UserError
 from incoder_train.tokens.blocks import SHORTEST
+from incoder_train.tokens.spans import EditorSpans
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,6 +48,7 @@ class Data:
         "blocks"  # a block of a document in each row, as InCoder; or several, kept apart
     )
     editor_share: float = 0.0  # of the samples, masked as an editor would ask; the rest as in the paper
+    editor: EditorSpans = field(default_factory=EditorSpans)  # what an editor asks for, and how often
     spans: SpanDistribution = field(default_factory=SpanDistribution)
 
 
