@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from incoder_model import causal_mask
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, unmask
 from incoder_train.tokens import masking
-from incoder_train.tokens.spans import BLANK, DELIMITER, LINE_END, TEXT, EditorSpans, Lexicon, read_lines
+from incoder_train.tokens.spans import BLANK, DELIMITER, TEXT, EditorSpans, Lexicon, Lines
 
 SENTINELS = Sentinels(first=1000, count=256, end=2000)
 
@@ -41,8 +41,8 @@ def test_masking_a_block_of_an_array(length: int, budget: int, seed: int, how: S
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=80), st.integers(4, 90), st.integers(0, 2**32), st.booleans())
 def test_masking_as_an_editor(block: list[int], budget: int, seed: int, cut: bool) -> None:
     """The block as far as it fits or, where its right side is cut, up to a line's end behind the hole."""
-    kinds = np.array([LINE_END, BLANK, DELIMITER] + [TEXT] * 7, np.int8)
-    lexicon, how = Lexicon(kinds, np.arange(10, dtype=np.int32) % 3), EditorSpans(truncate_right=float(cut))
+    kinds, ends_line = [BLANK, BLANK, DELIMITER, *[TEXT] * 7], np.arange(10) == 0
+    lexicon, how = Lexicon(ends_line, kinds, [0, 1, 0] * 3 + [2]), EditorSpans(truncate_right=float(cut))
     masked = masking.mask_as_editor(
         np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, lexicon=lexicon, how=how
     )
@@ -50,8 +50,9 @@ def test_masking_as_an_editor(block: list[int], budget: int, seed: int, cut: boo
     document, spans = unmask(masked.tolist(), SENTINELS)
     whole = block[: budget - 3]
     assert document == whole[: len(document)]
-    assert len(spans) == (1 if len(read_lines(np.array(whole), lexicon)) else 0)
+    lines = Lines(np.array(whole), lexicon)
+    assert len(spans) == (lines.draw(np.random.default_rng(0), lambda line: True) is not None)
     if spans and cut:
-        assert len(document) == spans[0][1] or kinds[whole[len(document)]] == LINE_END
+        assert len(document) == spans[0][1] or whole[len(document)] == 0
     else:
         assert document == whole

@@ -19,9 +19,10 @@ from incoder_train.tokens.spans import (
     TAB,
     EditorSpans,
     Lexicon,
+    Lines,
+    Shape,
     editor_span,
     read_lexicon,
-    read_lines,
     truncated,
 )
 
@@ -48,6 +49,7 @@ class Text:
         self.text, self.tokens = text, np.array(tokenizer.encode(text), np.uint16)
         self.places = np.cumsum([0, *(len(tokenizer.token_bytes[token]) for token in self.tokens)])
         ends = [(match.start(), match.end()) for match in re.finditer(r"[\r\n]+", text)]
+        self.ends = [start for start, _ in ends]
         inner = [(a[1], b[0]) for a, b in pairwise(ends)]
         self.lines = [(start, end) for start, end in inner if text[start:end].strip(" \t")]
         self.metadata = [start for start, end in inner if text.startswith("<|", start)]
@@ -70,7 +72,7 @@ def test_a_span_begins_and_ends_where_its_shape_says(
     tokenizer: Tokenizer, lexicon: Lexicon, text: str, seed: int, shape: str
 ) -> None:
     whole = Text(text, tokenizer)
-    span = editor_span(read_lines(whole.tokens, lexicon), np.random.default_rng(seed), only(shape))
+    span = editor_span(Lines(whole.tokens, lexicon), np.random.default_rng(seed), only(shape))
     if not whole.usable:
         assert span is None
         return
@@ -102,10 +104,12 @@ def test_a_right_side_is_cut_behind_the_hole_where_a_line_ends(
     tokenizer: Tokenizer, lexicon: Lexicon, text: str, seed: int
 ) -> None:
     whole, rng = Text(text, tokenizer), np.random.default_rng(seed)
-    lines = read_lines(whole.tokens, lexicon)
+    lines = Lines(whole.tokens, lexicon)
     if span := editor_span(lines, rng, EditorSpans()):
         end = truncated(lines, span, rng)
-        assert end == span[1] or int(whole.places[end]) in [line[1] for line in whole.usable if line[1] > span[1]]
+        assert end == span[1] or int(whole.places[end]) in [
+            place for place in whole.ends if place > whole.places[span[1]]
+        ]
 
 
 # --- how often ---------------------------------------------------------------------------------------------------
@@ -121,8 +125,9 @@ def test_shapes_come_as_often_as_their_weights_say(
 ) -> None:
     drawn: Counter[str] = Counter()
     for name, shape in SHAPES.items():
-        monkeypatch.setitem(SHAPES, name, lambda lines, rng, n=name, s=shape: drawn.update([n]) or s(lines, rng))
-    lines, rng = read_lines(np.array(tokenizer.encode(CODE)), lexicon), np.random.default_rng(0)
+        counted = Shape(lambda *rest, name=name, shape=shape: drawn.update([name]) or shape.span(*rest), shape.fits)
+        monkeypatch.setitem(SHAPES, name, counted)
+    lines, rng = Lines(np.array(tokenizer.encode(CODE)), lexicon), np.random.default_rng(0)
     for _ in range(TIMES):
         editor_span(lines, rng, EditorSpans(within_line=1, rest_of_line=0, lines=5, block=2))
     assert [drawn[name] / TIMES for name in SHAPES] == pytest.approx([1 / 8, 0, 5 / 8, 2 / 8], abs=0.03)
@@ -131,8 +136,8 @@ def test_shapes_come_as_often_as_their_weights_say(
 def test_how_many_lines_and_how_many_begin_with_their_line(tokenizer: Tokenizer, lexicon: Lexicon) -> None:
     """Of lines that are all alike, of nine tokens each."""
     text = Text("\n".join(["$%&#!?@^~"] * 60), tokenizer)
-    lines, rng = read_lines(text.tokens, lexicon), np.random.default_rng(0)
-    assert set(lines.ends - lines.starts) == {9}
+    lines, rng = Lines(text.tokens, lexicon), np.random.default_rng(0)
+    assert {lines.bounds(line)[1] - lines.bounds(line)[0] for line in range(len(lines))} == {9}
     length = np.diff([editor_span(lines, rng, only("lines")) for _ in range(TIMES)])[:, 0]
     assert (length == 9).mean() == pytest.approx(1 - MORE_LINES, abs=0.03)
     assert (length == 19).mean() == pytest.approx((1 - MORE_LINES) * MORE_LINES, abs=0.03)
@@ -144,28 +149,25 @@ def test_how_many_lines_and_how_many_begin_with_their_line(tokenizer: Tokenizer,
 
 
 def test_a_cut_right_side_is_empty_in_half_of_the_cases(tokenizer: Tokenizer, lexicon: Lexicon) -> None:
-    lines, rng = read_lines(np.array(tokenizer.encode(CODE)), lexicon), np.random.default_rng(0)
-    span = (int(lines.starts[3]), int(lines.ends[3]))
+    lines, rng = Lines(np.array(tokenizer.encode(CODE)), lexicon), np.random.default_rng(0)
+    span = lines.bounds(3)
     cuts = Counter(truncated(lines, span, rng) for _ in range(TIMES))
     assert cuts[span[1]] / TIMES == pytest.approx(0.5, abs=0.03)
-    assert set(cuts) == set(lines.ends[3:].tolist())
+    assert set(cuts) == set(lines.breaks[4:])
 
 
 # --- the vocabulary and the weights ------------------------------------------------------------------------------
 
 
-def test_every_document_but_the_shortest_has_lines(
-    tokenizer: Tokenizer, lexicon: Lexicon, data_directory: Path
-) -> None:
+def test_the_lines_of_a_document(tokenizer: Tokenizer, lexicon: Lexicon, data_directory: Path) -> None:
     shard: Shard = open_shard(data_directory / "train")
     document = shard.tokens[slice(*shard.offsets[:2])]
-    lines = read_lines(document, lexicon)
-    shown = [
-        tokenizer.decode(document[start:end].tolist()) for start, end in zip(lines.starts, lines.ends, strict=True)
-    ]
+    lines = Lines(document, lexicon)
     text = tokenizer.decode(document.tolist())
+    kept = [line for line in range(len(lines)) if lines.indent(line) is not None and not lines.is_metadata(line)]
+    shown = [tokenizer.decode(document[slice(*lines.bounds(line))].tolist()) for line in kept]
     assert shown == [line for line in text.splitlines() if line.strip() and not line.startswith("<|")]
-    assert lines.indents.tolist() == [len(line) - len(line.lstrip()) for line in shown]
+    assert [lines.indent(line) for line in kept] == [len(line) - len(line.lstrip()) for line in shown]
 
 
 @pytest.mark.parametrize(

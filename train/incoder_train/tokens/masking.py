@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
-from incoder_train.tokens.spans import EditorSpans, Lexicon, editor_span, read_lines, truncated
+from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_span, truncated
 
 
 def mask(document: np.ndarray, spans: Sequence[Span], sentinels: Sentinels) -> np.ndarray:
@@ -49,7 +49,7 @@ def mask_as_editor(
 ) -> np.ndarray:
     """A hole like a cursor's, or none in a block without a line for it; sometimes the text behind the hole is cut."""
     block = block[: budget - 3]
-    lines = read_lines(block, lexicon)
+    lines = Lines(block, lexicon)
     span = editor_span(lines, rng, how)
     if span and rng.random() < how.truncate_right:
         block = block[: truncated(lines, span, rng)]

@@ -14,9 +14,10 @@ line. No hole reaches beyond metadata, so it lies in one file.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property, partial
+from itertools import accumulate, islice, takewhile
 
 import numpy as np
 
@@ -55,125 +56,131 @@ class EditorSpans:
     def weights(self) -> tuple[float, ...]:
         return tuple(getattr(self, shape) for shape in SHAPES)
 
+    @cached_property
+    def reach(self) -> list[float]:
+        """The weights summed up to each shape and it."""
+        return list(accumulate(self.weights))
+
 
 # --- lines of token ids ------------------------------------------------------------------------------------------
 
-LINE_END, BLANK, TEXT, DELIMITER = range(4)  # kinds of tokens; BLANK is nothing but spaces and tabs
+BLANK, TEXT, DELIMITER = range(3)  # kinds of tokens
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What lines need to know of each token of a vocabulary."""
+    """What lines need to know of each token of a vocabulary. Arrays for many tokens at a time, lists for one."""
 
-    kinds: np.ndarray  # (vocabulary,) int8; DELIMITER are those that open metadata: <| and <|/
-    indents: np.ndarray  # (vocabulary,) int32: columns of spaces and tabs that it begins with
+    ends_line: np.ndarray  # (vocabulary,) bool
+    kinds: list[int]  # DELIMITER opens metadata (<| and <|/), BLANK is nothing but spaces and tabs
+    indents: list[int]  # columns of spaces and tabs that a token begins with
 
 
 def read_lexicon(tokenizer: Tokenizer) -> Lexicon:
     texts = tokenizer.token_bytes
+    ends_line = np.zeros(len(texts), bool)
+    ends_line[list(tokenizer.newlines)] = True
+    opening = {name.encode() for name in DELIMITERS[:2]}
+    kinds = [DELIMITER if text in opening else TEXT if text.strip(b" \t") else BLANK for text in texts]
     leading = [text[: len(text) - len(text.lstrip(b" \t"))] for text in texts]
-    blank = [bool(text) and text == space for text, space in zip(texts, leading, strict=True)]
-    kinds = np.where(blank, BLANK, TEXT).astype(np.int8)
-    kinds[list(tokenizer.newlines)] = LINE_END
-    kinds[[token for token, text in enumerate(texts) if text in [name.encode() for name in DELIMITERS[:2]]]] = DELIMITER
-    return Lexicon(kinds, np.array([len(space) + (TAB - 1) * space.count(b"\t") for space in leading], np.int32))
+    return Lexicon(ends_line, kinds, [len(space) + (TAB - 1) * space.count(b"\t") for space in leading])
 
 
-@dataclass(frozen=True)
 class Lines:
-    """The lines of a block of tokens that a hole may be in: those with text, metadata and the outermost lines left out."""
+    """The lines of a block of tokens (time,) by number, the outermost left out. A line's end is where its line end stands."""
 
-    starts: np.ndarray  # (lines,) the first token
-    ends: np.ndarray  # (lines,) behind the last token, the line end not included
-    files: np.ndarray  # (lines,) another number for each file; they rise
-    columns: np.ndarray  # (lines,) where the first token with text is
-    spaces: np.ndarray  # (time,) what each token of the block is indented, if it is the first in its line
+    def __init__(self, block: np.ndarray, lexicon: Lexicon):
+        self.block, self.lexicon = block, lexicon
+        self.breaks: list[int] = lexicon.ends_line[block].nonzero()[0].tolist()
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return max(0, len(self.breaks) - 1)
 
-    @property
-    def indents(self) -> np.ndarray:
-        """(lines,) columns: of the blank tokens in front and of the first one with text."""
-        reach = np.concatenate([[0], np.cumsum(self.spaces)])
-        return reach[self.columns + 1] - reach[self.starts]
+    def bounds(self, line: int) -> Span:
+        return self.breaks[line] + 1, self.breaks[line + 1]
 
+    def is_metadata(self, line: int) -> bool:
+        start, end = self.bounds(line)
+        return start < end and self.lexicon.kinds[self.block[start]] == DELIMITER
 
-def read_lines(block: np.ndarray, lexicon: Lexicon) -> Lines:
-    """block: (time,) token ids."""
-    kinds = lexicon.kinds[block]
-    breaks = np.flatnonzero(kinds == LINE_END)
-    starts, ends = breaks[:-1] + 1, breaks[1:]
-    visible = np.append(np.flatnonzero(kinds >= TEXT), len(block))
-    columns = visible[np.searchsorted(visible, starts)]  # of the first token with text from each start on
-    metadata = kinds[starts] == DELIMITER
-    kept = (columns < ends) & ~metadata
-    return Lines(
-        starts[kept], ends[kept], np.cumsum(metadata)[kept], columns[kept], lexicon.indents[block]
-    )  # fmt: skip
-
-
-# --- shapes ------------------------------------------------------------------------------------------------------
-
-
-def _within_line(lines: Lines, rng: Rng) -> Span | None:
-    several = np.flatnonzero(lines.ends - lines.starts > 1)
-    if not len(several):
+    def indent(self, line: int) -> int | None:
+        """Columns; None for a line without text."""
+        columns = 0
+        for place in range(*self.bounds(line)):
+            token = self.block[place]
+            columns += self.lexicon.indents[token]
+            if self.lexicon.kinds[token] != BLANK:
+                return columns
         return None
-    line = several[rng.integers(len(several))]
-    start, end = int(lines.starts[line]), int(lines.ends[line])
+
+    def draw(self, rng: Rng, fits: Callable[[int], bool]) -> int | None:
+        """A line with text that is no metadata and `fits`, each with the same probability."""
+        for line in rng.permutation(len(self)).tolist():
+            if self.indent(line) is not None and not self.is_metadata(line) and fits(line):
+                return line
+        return None
+
+    def run(self, line: int) -> Iterator[tuple[int, int]]:
+        """This line, and those with text that follow up to the next metadata, with their indentations."""
+        for later in range(line, len(self)):
+            if self.is_metadata(later):
+                return
+            indent = self.indent(later)
+            if indent is not None:
+                yield later, indent
+
+
+# --- shapes: functions of a line, and what that line must be like ------------------------------------------------
+
+
+def _within_line(lines: Lines, line: int, rng: Rng) -> Span:
+    start, end = lines.bounds(line)
     if rng.random() >= ANCHORED:
         start = int(rng.integers(start, end - 1))
     return start, int(rng.integers(start + 1, end))
 
 
-def _rest_of_line(lines: Lines, rng: Rng) -> Span:
-    line = rng.integers(len(lines))
-    return int(rng.integers(lines.starts[line], lines.ends[line])), int(lines.ends[line])
+def _rest_of_line(lines: Lines, line: int, rng: Rng) -> Span:
+    start, end = lines.bounds(line)
+    return int(rng.integers(start, end)), end
 
 
-def _lines(lines: Lines, rng: Rng) -> Span:
-    first = int(rng.integers(len(lines)))
-    last = min(first + int(rng.geometric(1 - MORE_LINES)) - 1, _last_of_file(lines, first))
-    return int(lines.starts[first]), int(lines.ends[last])
+def _lines(lines: Lines, line: int, rng: Rng) -> Span:
+    *_, (last, _) = islice(lines.run(line), int(rng.geometric(1 - MORE_LINES)))
+    return lines.bounds(line)[0], lines.bounds(last)[1]
 
 
-def _block(lines: Lines, rng: Rng) -> Span | None:
-    indents = lines.indents
-    indented = np.flatnonzero(indents)
-    if not len(indented):
-        return None
-    first = int(indented[rng.integers(len(indented))])
-    beyond = _last_of_file(lines, first) + 1
-    less = indents[first:beyond] < indents[first]
-    last = first + int(less.argmax()) - 1 if less.any() else beyond - 1
-    return int(lines.starts[first]), int(lines.ends[last])
+def _block(lines: Lines, line: int, rng: Rng) -> Span:
+    margin = lines.indent(line) or 0
+    *_, (last, _) = takewhile(lambda later: later[1] >= margin, lines.run(line))
+    return lines.bounds(line)[0], lines.bounds(last)[1]
 
 
-def _last_of_file(lines: Lines, line: int) -> int:
-    return int(np.searchsorted(lines.files, lines.files[line], side="right")) - 1
+@dataclass(frozen=True)
+class Shape:
+    span: Callable[[Lines, int, Rng], Span]
+    fits: Callable[[Lines, int], bool] = lambda lines, line: True
 
 
-SHAPES: dict[str, Callable[[Lines, Rng], Span | None]] = {  # None where the lines have no such place
-    "within_line": _within_line,
-    "rest_of_line": _rest_of_line,
-    "lines": _lines,
-    "block": _block,
+SHAPES = {
+    "within_line": Shape(_within_line, lambda lines, line: lines.bounds(line)[1] - lines.bounds(line)[0] > 1),
+    "rest_of_line": Shape(_rest_of_line),
+    "lines": Shape(_lines),
+    "block": Shape(_block, lambda lines, line: bool(lines.indent(line))),
 }
 
 
 def editor_span(lines: Lines, rng: Rng, how: EditorSpans) -> Span | None:
     """One span of a shape drawn by weight; whole lines where that shape has no place, None where there is no line."""
-    if not len(lines):
-        return None
-    reach = list(accumulate(how.weights))
-    shape = list(SHAPES.values())[min(bisect_right(reach, rng.random() * reach[-1]), len(reach) - 1)]
-    return shape(lines, rng) or _lines(lines, rng)
+    drawn = bisect_right(how.reach, rng.random() * how.reach[-1], hi=len(how.reach) - 1)
+    for shape in (list(SHAPES.values())[drawn], SHAPES["lines"]):
+        line = lines.draw(rng, partial(shape.fits, lines))
+        if line is not None:
+            return shape.span(lines, line, rng)
+    return None
 
 
 def truncated(lines: Lines, span: Span, rng: Rng) -> int:
     """Where a document whose right side is cut ends: with the span, or at the end of a random line behind it."""
-    ends = lines.ends[np.searchsorted(lines.ends, span[1], side="right") :]
-    if not len(ends) or rng.random() < 0.5:
-        return span[1]
-    return int(ends[rng.integers(len(ends))])
+    ends = lines.breaks[bisect_right(lines.breaks, span[1]) :]
+    return ends[rng.integers(len(ends))] if ends and rng.random() < 0.5 else span[1]
