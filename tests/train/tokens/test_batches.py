@@ -203,7 +203,7 @@ def test_a_batch_token_for_token(tokenizer: Tokenizer) -> None:
 # --- many devices ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["blocks", "packed"])
+@pytest.fixture(scope="module", params=["blocks", "packed", "neighbours"])
 def either(request: pytest.FixtureRequest, shard: Shard, tokenizer: Tokenizer) -> Samples:
     return make(shard, tokenizer, rows=request.param)
 
@@ -280,6 +280,7 @@ def test_a_state_goes_through_json(samples: Samples) -> None:
         ({"editor_share": 0.4}, "what decides the order of samples changed"),
         ({"editor": EditorSpans(block=0.5)}, "what decides the order of samples changed"),
         ({"rows": "packed"}, "what decides the order of samples changed"),
+        ({"rows": "neighbours"}, "what decides the order of samples changed"),
         ({"spans": SpanDistribution(overlap="redraw")}, "what decides the order of samples changed"),
     ],
 )

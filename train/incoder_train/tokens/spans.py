@@ -25,9 +25,7 @@ from incoder_model.causal_mask import Span
 from incoder_model.tokenizer import DELIMITERS, Tokenizer
 
 MORE_LINES = 0.3  # `lines` go on for another line with this probability
-ANCHORED = (
-    0.5  # of `within_line` begin where the line does: there the prompt anchors a hole when text follows the cursor
-)
+ANCHORED = 0.5  # of `within_line` begin with their line: there the prompt anchors a hole that text of the line follows
 TAB = 4  # columns; all that counts is that a file which mixes tabs and spaces is read about right
 
 Rng = np.random.Generator
