@@ -15,7 +15,7 @@ from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
 from incoder_train.tokens.batches import Samples
 from incoder_train.tokens.blocks import SHORTEST
-from incoder_train.tokens.neighbours import NEARER, QUARTER, SLACK, Neighbours, open_neighbours
+from incoder_train.tokens.neighbours import NEARER, QUARTER, SLACK, TOP, Neighbours, open_neighbours
 from incoder_train.tokens.order import rng_for
 from incoder_train.tokens.rows import SPAN_COST
 from incoder_train.tokens.shards import Attributed, Shard, open_shard, write_shard
@@ -110,12 +110,15 @@ def test_near_files_come_more_often_and_all_come() -> None:
     assert where._neighbour(0, rng) is None
 
 
-def test_a_piece_begins_anywhere_and_rows_are_full() -> None:
+def test_a_piece_begins_at_the_top_or_anywhere_and_rows_are_full() -> None:
     context = 256
     where = build([[(True, [7] * 200)] * 3], context)
     block = where.blocks()
-    rows = [where.text(int(block.starts[1]), int(block.lengths[1]), rng_for(1, i)).tolist() for i in range(200)]
-    assert len({row[9] for row in rows}) > 100
+    rows = [where.text(int(block.starts[1]), int(block.lengths[1]), rng_for(1, i)).tolist() for i in range(400)]
+    begins = Counter(row[9] for row in rows)
+    tops = [runs_of(where, document)[1][0] for document in (1, 2)]
+    assert sum(begins[top] for top in tops) / len(rows) == pytest.approx(TOP, abs=0.08)
+    assert len(begins) > 100
     assert min(map(len, rows)) > 0.93 * context
 
 

@@ -6,11 +6,11 @@
     ...a block of it...                          from a line's start
 
 It is one text: masked, read and learned as a whole, its positions run on, and a span of the paper's may cross the files. A
-block comes once an epoch; what stands in front of it is drawn with the sample, near files more often than far ones. So a
-file meets many others, and no part of one, such as its head, is learned more often than the rest. Windows cut from files
-that are simply joined would seldom do: at 512 tokens, where a file has some thousands, one in ten has a word of two files, and
-then it is the end of the first. A file that is alone in its package has its header and its block only, and so has a file
-whose neighbour has no line that is short enough.
+block comes once an epoch; what stands in front of it is drawn with the sample, near files more often than far ones, half of
+the pieces from the top of a file, where its imports are, half from any line. So a file meets many others, and no licence
+notice is learned by heart. Windows cut from files that are simply joined would seldom do: at 512 tokens, where a file has
+some thousands, one in ten has something of two files, and then it is the end of the first. A file that is alone in its
+package has its header and its block only, and so has one whose neighbour has no line that is short enough.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ QUARTER = 4  # the share of a row that is the neighbour's
 SLACK = (
     16  # a header, and what is read again to begin with a whole line, have each at most one in so many tokens of a row
 )
+TOP = 0.5  # of the pieces
 NEARER = 0.5  # the file beside this one is the neighbour with about this probability, else one beyond it, and so on
 
 
@@ -90,7 +91,8 @@ class Neighbours:
         if room < SHORTEST:
             return []
         start = max(start, start + len(header) - 1)  # at the line end in front of the first line
-        start += int(rng.integers(max(0, end - start - room) + 1))
+        if rng.random() >= TOP:
+            start += int(rng.integers(max(0, end - start - room) + 1))
         tokens = self.shard.tokens[start : min(end, start + room + 1)]
         breaks = self._breaks(tokens)
         return [header, tokens[breaks[0] + 1 : breaks[-1] + 1]] if len(breaks) > 1 else []
