@@ -1,11 +1,11 @@
-"""How fast batches are made and how much of them is padding, for both choices of rows, beside what training eats.
+"""How fast batches are made and how much of them is padding, for each choice of rows, beside what training eats.
 
     python benchmarks/loader.py --shard DIR [--tokenizer FILE] [--context 512] [--batch-size 8] [--seconds 10]
 
 Speeds are in thousands of tokens a second. Batches are made in one thread. Then a model trains on them with the loader in a
 thread beside it, as `incoder train` has it: "waited" is the share of that time in which it had no batch. The choices take
 turns, so read the ratios: the rest is this machine's. "filled" is how much of `context` a row has on average: the rest would
-be padding if every row were as long as the context.
+be padding if every row were as long as the context. Neighbours are left out where the shard does not know its packages.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def main(
     table = Table(title=f"{shard.name}, context {context}, batches of {batch_size}; {preset} trains in float32")
     for column in ("rows", "count", "opened", "made, k/s", "padding", "filled", "trained, k/s", "waited"):
         table.add_column(column, justify="left" if column == "rows" else "right")
-    choices = {rows: opened(data, words, rows, context, batch_size) for rows in ("blocks", "packed")}
+    known = ("blocks", "packed") if data.packages is None else ("blocks", "packed", "neighbours")
+    choices = {rows: opened(data, words, rows, context, batch_size) for rows in known}
     made, eaten = {rows: [] for rows in choices}, {rows: [] for rows in choices}
     model = initialise(Transformer(config))
     for turn in range(ROUNDS):

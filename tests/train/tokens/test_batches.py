@@ -17,7 +17,7 @@ from incoder_train.tokens.batches import Batch, LoaderState, Samples, pad
 from incoder_train.tokens.blocks import SHORTEST, Blocks, cut_blocks
 from incoder_train.tokens.order import rng_for
 from incoder_train.tokens.shards import Shard, open_shard
-from incoder_train.tokens.spans import FROM_LINE_START, MORE_LINES, editor_span
+from incoder_train.tokens.spans import EditorSpans
 
 CONTEXT, BATCH_SIZE = 64, 4
 
@@ -92,7 +92,7 @@ def test_a_block_comes_once_an_epoch_at_most(tokenizer: Tokenizer) -> None:
     rng = np.random.default_rng(0)
     offsets = np.cumsum([0, *rng.integers(0, 3 * CONTEXT, 50)])
     shard = Shard(rng.integers(7, tokenizer.sentinels.first, offsets[-1]).astype(np.uint16), offsets, "", "")
-    samples = make(shard, tokenizer)
+    samples = make(shard, tokenizer, editor=EditorSpans(truncate_right=0))
     blocks = {
         tuple(shard.tokens[start : start + 8].tolist()): shard.tokens[start:end].tolist()
         for start, end in as_pairs(samples.rows.blocks)
@@ -137,18 +137,21 @@ def test_neighbours_are_of_like_length(samples: Samples) -> None:
     assert padding < 0.6 * unsorted
 
 
-def test_editors_holes_end_lines(shard: Shard, tokenizer: Tokenizer) -> None:
-    """With a share of one, every sample has one hole at most, which ends in front of a line end or at the block's end."""
-    samples = make(shard, tokenizer, editor_share=1.0)
-    holes = 0
+def test_editors_holes_are_of_the_shapes_asked_for(shard: Shard, tokenizer: Tokenizer) -> None:
+    """With a share of one, every sample has one hole at most: whole lines here. Rests of two lines have none."""
+    lines = EditorSpans(within_line=0, rest_of_line=0, lines=1, block=0, truncate_right=0.5)
+    samples = make(shard, tokenizer, editor_share=1.0, editor=lines)
+    holes = ends = 0
     for i in range(len(samples.rows)):
         document, spans = unmask(sequence(samples, i), samples.sentinels)
         assert len(spans) <= 1
         for start, end in spans:
             holes += 1
-            assert start < end
+            ends += end == len(document)
+            assert document[start - 1] in tokenizer.newlines
             assert end == len(document) or document[end] in tokenizer.newlines
-    assert holes > 0.9 * len(samples.rows)
+    assert holes > 0.85 * len(samples.rows)
+    assert 0.2 * holes < ends < 0.5 * holes
 
 
 def test_the_share_of_editors_holes(shard: Shard, tokenizer: Tokenizer) -> None:
@@ -200,7 +203,7 @@ def test_a_batch_token_for_token(tokenizer: Tokenizer) -> None:
 # --- many devices ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["blocks", "packed"])
+@pytest.fixture(scope="module", params=["blocks", "packed", "neighbours"])
 def either(request: pytest.FixtureRequest, shard: Shard, tokenizer: Tokenizer) -> Samples:
     return make(shard, tokenizer, rows=request.param)
 
@@ -275,7 +278,9 @@ def test_a_state_goes_through_json(samples: Samples) -> None:
         ({"batch_size": 8}, "what decides the order of samples changed"),
         ({"context": 65}, "what decides the order of samples changed"),
         ({"editor_share": 0.4}, "what decides the order of samples changed"),
+        ({"editor": EditorSpans(block=0.5)}, "what decides the order of samples changed"),
         ({"rows": "packed"}, "what decides the order of samples changed"),
+        ({"rows": "neighbours"}, "what decides the order of samples changed"),
         ({"spans": SpanDistribution(overlap="redraw")}, "what decides the order of samples changed"),
     ],
 )
@@ -314,31 +319,3 @@ def test_less_data_than_a_batch(shard: Shard, tokenizer: Tokenizer) -> None:
     assert all((share.inputs[:, 0] == BOS).all() for share in shares)
     with pytest.raises(UserError, match="little has 0 blocks, fewer than one; add data"):
         make(replace(little, offsets=np.array([0, 3])), tokenizer, shrink=True)
-
-
-# --- editor spans ------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.booleans(), max_size=40), st.integers(0, 2**32))
-def test_an_editors_span_ends_a_line_and_holds_something(is_newline: list[bool], seed: int) -> None:
-    newline = np.array(is_newline, bool)
-    span = editor_span(newline, np.random.default_rng(seed))
-    if newline.all():
-        assert span is None
-        return
-    assert span
-    start, end = span
-    assert 0 <= start < end <= len(newline)
-    assert end == len(newline) or newline[end]
-    assert not newline[end - 1]
-    assert not newline[start]
-
-
-def test_where_an_editors_spans_begin_and_how_long_they_are() -> None:
-    newline, rng, times = np.array(([False] * 9 + [True]) * 40), np.random.default_rng(0), 4000
-    spans = np.array([editor_span(newline, rng) for _ in range(times)])
-    at_line_start = (spans[:, 0] % 10 == 0).mean()
-    assert at_line_start == pytest.approx(FROM_LINE_START + (1 - FROM_LINE_START) / 9, abs=0.03)
-    lines = spans[:, 1] // 10 - spans[:, 0] // 10 + 1
-    assert (lines == 1).mean() == pytest.approx(1 - MORE_LINES, abs=0.04)
-    assert (lines == 2).mean() == pytest.approx((1 - MORE_LINES) * MORE_LINES, abs=0.03)

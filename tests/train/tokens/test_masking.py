@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from incoder_model import causal_mask
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, unmask
 from incoder_train.tokens import masking
+from incoder_train.tokens.spans import BLANK, DELIMITER, TEXT, EditorSpans, Lexicon, Lines
 
 SENTINELS = Sentinels(first=1000, count=256, end=2000)
 
@@ -37,13 +38,21 @@ def test_masking_a_block_of_an_array(length: int, budget: int, seed: int, how: S
     assert first.random() == second.random()  # as many random numbers were drawn
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=80), st.integers(4, 90), st.integers(0, 2**32))
-def test_masking_as_an_editor(block: list[int], budget: int, seed: int) -> None:
-    is_newline = np.arange(10) == 0
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=80), st.integers(4, 90), st.integers(0, 2**32), st.booleans())
+def test_masking_as_an_editor(block: list[int], budget: int, seed: int, cut: bool) -> None:
+    """The block as far as it fits or, where its right side is cut, up to a line's end behind the hole."""
+    kinds, ends_line = [BLANK, BLANK, DELIMITER, *[TEXT] * 7], np.arange(10) == 0
+    lexicon, how = Lexicon(ends_line, kinds, [0, 1, 0] * 3 + [2]), EditorSpans(truncate_right=float(cut))
     masked = masking.mask_as_editor(
-        np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, is_newline=is_newline
+        np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, lexicon=lexicon, how=how
     )
     assert len(masked) <= budget
     document, spans = unmask(masked.tolist(), SENTINELS)
-    assert document == block[: budget - 3]
-    assert len(spans) == (1 if any(document) else 0)
+    whole = block[: budget - 3]
+    assert document == whole[: len(document)]
+    lines = Lines(np.array(whole), lexicon)
+    assert len(spans) == (lines.draw(np.random.default_rng(0), lambda line: True) is not None)
+    if spans and cut:
+        assert len(document) == spans[0][1] or whole[len(document)] == 0
+    else:
+        assert document == whole

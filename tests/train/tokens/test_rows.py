@@ -18,6 +18,7 @@ from incoder_train.tokens.batches import Batch, Samples, collate, pad, padding_w
 from incoder_train.tokens.blocks import SHORTEST, Blocks, cut_blocks
 from incoder_train.tokens.rows import first_fit_decreasing, packed, room, single
 from incoder_train.tokens.shards import Shard, open_shard
+from incoder_train.tokens.spans import EditorSpans
 
 lengths_of_blocks = st.integers(SHORTEST, 80).flatmap(
     lambda context: st.tuples(st.just(context), st.lists(st.integers(SHORTEST, context), max_size=60))
@@ -78,6 +79,7 @@ def samples(data_directory: Path, tokenizer: Tokenizer) -> Samples:
         seed=1,
         spans=SpanDistribution(),
         editor_share=0.3,
+        editor=EditorSpans(truncate_right=0),
         rows="packed",
     )
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incoder_model.tokenizer import Tokenizer
+from incoder_train.corpus.document import Document
 from incoder_train.errors import UserError
-from incoder_train.tokens.shards import BATCH, OFFSETS, REPORT, TOKENS, Shard, open_shard, tokenizer_hash, write_shard
+from incoder_train.tokens.shards import (
+    BATCH,
+    OFFSETS,
+    PACKAGES,
+    REPORT,
+    TOKENS,
+    Attributed,
+    Shard,
+    attributed,
+    open_shard,
+    tokenizer_hash,
+    write_shard,
+)
 
 DOCUMENTS = [(f"value_{i} = {i}\n" * (i % 7), {"ext": ".py", "filename": f"module {i}.py"}) for i in range(BATCH + 20)]
 
@@ -72,7 +86,7 @@ def test_a_document_with_metadata_of_its_own_is_not_wrapped(tokenizer: Tokenizer
 def test_the_same_documents_and_seed_give_the_same_bytes(tokenizer: Tokenizer, tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         write_shard(tmp_path / name, iter(DOCUMENTS), tokenizer, seed=seed)
-    for file in (TOKENS, OFFSETS, REPORT):
+    for file in (TOKENS, OFFSETS, PACKAGES, REPORT):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert (tmp_path / "a" / TOKENS).read_bytes() != (tmp_path / "c" / TOKENS).read_bytes()
     assert open_shard(tmp_path / "a").sha256 != open_shard(tmp_path / "c").sha256
@@ -115,6 +129,30 @@ def test_a_folder_with_other_things_in_it_is_not_replaced(tokenizer: Tokenizer, 
     assert [path.name for path in tmp_path.iterdir()] == ["train"]
 
 
+def test_where_packages_begin(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Documents of one name that stand together are a package; those without one stand alone."""
+    names = ["a", "a", "b", None, None, "b", "a"]
+    documents = [Attributed(f"value = {i}\n", {}, name) for i, name in enumerate(names)]
+    assert write_shard(tmp_path / "shard", documents, tokenizer)["packages"] == 6
+    assert packages_of(tmp_path / "shard") == [0, 2, 3, 4, 5, 6, 7]
+    write_shard(tmp_path / "shard", [], tokenizer)
+    assert packages_of(tmp_path / "shard") == [0]
+
+
+def packages_of(folder: Path) -> list[int] | None:
+    packages = open_shard(folder).packages
+    return None if packages is None else packages.tolist()
+
+
+def test_the_package_of_a_document() -> None:
+    file = Document("x = 1\n", "a/b.py", "b.py", ".py", "numpy", "MIT")
+    assert attributed(file) == attributed(replace(file, path="c.py"))
+    assert attributed(file) == Attributed("x = 1\n", {"ext": ".py", "filename": "b.py"}, attributed(file).package)
+    others = [replace(file, archive="pandas"), replace(file, repository="numpy/numpy")]
+    assert len({attributed(document).package for document in [file, *others]}) == 3
+    assert attributed(replace(file, own_metadata=True)) == Attributed("x = 1\n", None)
+
+
 def write(name: str, content: bytes) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes(content)
 
@@ -150,6 +188,9 @@ DAMAGES = {
     "offsets empty": lambda folder: os.truncate(folder / OFFSETS, 0),
     "offsets cut": lambda folder: os.truncate(folder / OFFSETS, 140),
     "offsets that are text": write(OFFSETS, b"0, 5, 10\n"),
+    "no packages": lambda folder: (folder / PACKAGES).unlink(),
+    "packages of other documents": lambda folder: np.save(folder / PACKAGES, np.array([0, 6])),
+    "packages that are text": write(PACKAGES, b"0, 5, 10\n"),
     "offsets of nothing": lambda folder: np.save(folder / OFFSETS, np.empty(0, np.int64)),
 }
 
@@ -184,6 +225,11 @@ def test_a_folder_of_shards_is_one_shard(several: Path, tokenizer: Tokenizer) ->
     assert len(whole.tokens) == whole.offsets[-1] == sum(len(part.tokens) for part in parts)
     assert whole.tokenizer_sha256 == tokenizer_hash(tokenizer)
     assert len({whole.sha256, *(part.sha256 for part in parts)}) == 4
+    assert packages_of(several) == [*range(19)]
+    write_shard(several / "shard-00001", [Attributed("x\n", {}, "a")] * 6, tokenizer)
+    assert packages_of(several) == [0, 1, 2, 3, 4, 5, 11, 12, 13, 14, 15, 16, 17, 18]
+    drop_from_report("packages")(several / "shard-00002")
+    assert packages_of(several) is None  # one of an earlier version
     shutil.rmtree(several / "shard-00002")
     assert open_shard(several).sha256 != whole.sha256
 

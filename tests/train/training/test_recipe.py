@@ -8,6 +8,7 @@ import pytest
 from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS
 from incoder_train.errors import UserError
+from incoder_train.tokens.spans import EditorSpans
 from incoder_train.training.recipe import Recipe, read_recipe, shipped
 
 SHORT = """
@@ -31,6 +32,7 @@ def test_a_short_recipe_has_the_papers_defaults(tmp_path: Path) -> None:
     recipe = read(tmp_path, SHORT)
     assert recipe.data.train == Path("data/train")
     assert recipe.data.spans == SpanDistribution("clamped", "greedy")
+    assert recipe.data.editor == EditorSpans()
     assert recipe.optimiser.betas == (0.9, 0.98)
     assert (recipe.optimiser.clip, recipe.optimiser.warmup_steps, recipe.optimiser.decay_power) == (1.0, 1500, 1.0)
     assert (recipe.run.steps, recipe.run.minutes) == (3, None)
@@ -47,6 +49,10 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     context = 128
     editor_share = 1
     spans = { count = "truncated", overlap = "redraw" }
+    [data.editor]
+    within_line = 0
+    block = 0.3
+    truncate_right = 0.5
     [optimiser]
     lr = 1
     betas = [0.8, 0.9]
@@ -57,6 +63,7 @@ def test_every_value_is_read(tmp_path: Path) -> None:
     """
     recipe = read(tmp_path, text)
     assert recipe.data.spans == SpanDistribution("truncated", "redraw")
+    assert recipe.data.editor == EditorSpans(within_line=0.0, block=0.3, truncate_right=0.5)
     assert recipe.optimiser.betas == (0.8, 0.9)
     for number in (recipe.data.editor_share, recipe.optimiser.lr, recipe.run.minutes):
         assert isinstance(number, float)  # a whole number is a number too
@@ -108,6 +115,8 @@ def test_the_papers_runs_come_along() -> None:
         ('[data]', '[data]\ncontext = 0', "[data] context is 0; it must be at least 16"),
         ('[data]', '[data]\neditor_share = 2', "editor_share is 2.0; it must lie between 0 and 1"),
         ('[data]', '[data]\nspans = { count = "many" }', "data: spans: count is 'many'; it must be 'clamped' or 'truncated'"),
+        ('[data]', '[data]\neditor = { block = -1 }', "data: editor: block is -1.0; it must be at least 0"),
+        ('[data]', '[data]\neditor = { blocks = 1 }', "data: editor: unknown key 'blocks'; did you mean 'block'?"),
         ('name = "short"', 'name = "short"\nmodel = "huge"', "model 'huge' is not one of incoder-6.7b, incoder-1.3b"),
         ('name = "short"', '', "'name'"),
         ('train = "data/train"', '', "'train'"),

@@ -125,7 +125,7 @@ def data_shard(
         from incoder_model.tokenizer import TokenizerError, load_tokenizer
         from incoder_train.corpus import read_documents
         from incoder_train.corpus.build import read_statistics
-        from incoder_train.tokens.shards import write_shard
+        from incoder_train.tokens.shards import attributed, write_shard
 
         try:
             loaded = load_tokenizer(tokenizer)
@@ -133,7 +133,7 @@ def data_shard(
             raise UserError(str(error)) from None
         front = read_statistics(corpus).options["front_probability"]
         for split in ("train", "validation"):
-            documents = ((document.text, document.header_attributes()) for document in read_documents(corpus, split))
+            documents = map(attributed, read_documents(corpus, split))
             counts = write_shard((out or corpus) / split, documents, loaded, seed=seed, front_probability=front)
             print(f"{split}: {counts['documents']:,} documents, {counts['tokens']:,} tokens")
 

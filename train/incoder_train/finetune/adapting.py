@@ -30,12 +30,11 @@ from incoder_model.checkpoint import (
     save_model,
 )
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
-from incoder_train.corpus.document import Document
 from incoder_train.errors import UserError
 from incoder_train.finetune.judging import Case, Score, Verdict, draw_cases, judge, score, table_rows
 from incoder_train.finetune.repository import read_repository, told
 from incoder_train.tokens.blocks import cut_blocks
-from incoder_train.tokens.shards import open_shard, write_shard
+from incoder_train.tokens.shards import attributed, open_shard, write_shard
 from incoder_train.training.checkpoints import find_checkpoints
 from incoder_train.training.loop import train
 from incoder_train.training.precision import choose_device
@@ -154,10 +153,6 @@ def prepare(asked: Asked, tokenizer: Tokenizer, context: int, say: Say) -> None:
         unfinished.rename(asked.out / DATA)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def attributed(document: Document) -> tuple[str, dict[str, str] | None]:
-    return document.text, document.header_attributes()
 
 
 def fitted(recipe: Recipe, data: Path, context: int) -> Recipe:

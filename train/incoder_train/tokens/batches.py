@@ -1,7 +1,7 @@
 """From a shard to batches. Read this file to know what the model sees, and in which order.
 
     shard -> blocks     a document is cut into blocks of at most `context` tokens; no block crosses a document (blocks.py)
-          -> rows       a block in each row, or several (rows.py)
+          -> rows       a block in each row, or several (rows.py), or one behind a piece of a file nearby (neighbours.py)
           -> order      each epoch shuffles the rows, then gathers those of like length, so that little is padding (order.py)
           -> sequences  each block of a row is masked; its spans are a pure function of (seed, sample index) (masking.py)
           -> batch      inputs are <|endoftext|> and the sequence but its last token, targets the sequence
@@ -28,11 +28,15 @@ from incoder_model.tokenizer import BOS, PAD, Tokenizer
 from incoder_train.errors import UserError
 from incoder_train.tokens.blocks import cut_blocks
 from incoder_train.tokens.masking import mask_as_editor, mask_block
+from incoder_train.tokens.neighbours import open_neighbours
 from incoder_train.tokens.order import Rng, epoch_order, rng_for
 from incoder_train.tokens.rows import packed, room, single
 from incoder_train.tokens.shards import Shard
+from incoder_train.tokens.spans import EditorSpans, read_lexicon
 
-ORDER = 2  # counts the changes of this code after which the same options give other samples
+ORDER = 3  # counts the changes of this code after which the same options give other samples
+
+EDITOR = EditorSpans()
 
 Sequences = list[np.ndarray]  # the masked blocks of a row, one after the other
 
@@ -99,14 +103,15 @@ class Samples:
         seed: int,
         spans: SpanDistribution,
         editor_share: float,
-        rows: Literal["blocks", "packed"] = "blocks",
+        editor: EditorSpans = EDITOR,
+        rows: Literal["blocks", "packed", "neighbours"] = "blocks",
         shrink: bool = False,
     ):
         self.tokens, self.context, self.seed, self.shrink = shard.tokens, context, seed, shrink
         self.sentinels, self.spans, self.editor_share = tokenizer.sentinels, spans, editor_share
-        self.is_newline = np.zeros(tokenizer.vocab_size, bool)
-        self.is_newline[list(tokenizer.newlines)] = True
-        blocks = cut_blocks(shard.offsets, context)
+        self.editor, self.lexicon = editor, read_lexicon(tokenizer)
+        self.neighbours = open_neighbours(shard, self.lexicon, context) if rows == "neighbours" else None
+        blocks = self.neighbours.blocks() if self.neighbours else cut_blocks(shard.offsets, context)
         self.is_packed = rows == "packed"
         self.rows = packed(blocks, context, seed) if self.is_packed else single(blocks)
         if len(self.rows) < (1 if shrink else batch_size):
@@ -121,12 +126,14 @@ class Samples:
             "batch_size": self.batch_size,
             "spans": asdict(spans),
             "editor_share": editor_share,
+            "editor": asdict(editor),
             "rows": rows,
+            "packages": _digest_of(self.neighbours.packages) if self.neighbours else None,
         }
         data = (
             shard.sha256,
             shard.tokenizer_sha256,
-            hashlib.sha256(np.ascontiguousarray(shard.offsets).data).hexdigest(),
+            _digest_of(shard.offsets),
         )
         self.fingerprint = f"{_digest(data)}-{_digest(options)}"
         self._order: Callable[[int], np.ndarray] = lru_cache(2)(self._epoch_order)
@@ -159,7 +166,7 @@ class Samples:
         sequences: Sequences = []
         for start, length in zip(starts, lengths, strict=True):
             budget += int(room(length, self.context))  # what one block leaves of its room is the next one's
-            sequences.append(self._masked(self.tokens[start : start + length], budget, rng))
+            sequences.append(self._masked(self._text(start, length, rng), budget, rng))
             budget -= len(sequences[-1])
         return sequences
 
@@ -178,9 +185,12 @@ class Samples:
         if state.fingerprint != self.fingerprint:
             raise UserError(CHANGED["options"])
 
+    def _text(self, start: int, length: int, rng: Rng) -> np.ndarray:
+        return self.neighbours.text(start, length, rng) if self.neighbours else self.tokens[start : start + length]
+
     def _masked(self, block: np.ndarray, budget: int, rng: Rng) -> np.ndarray:
         if rng.random() < self.editor_share:
-            return mask_as_editor(block, rng, self.sentinels, budget=budget, is_newline=self.is_newline)
+            return mask_as_editor(block, rng, self.sentinels, budget=budget, lexicon=self.lexicon, how=self.editor)
         return mask_block(block, rng, self.sentinels, budget=budget, how=self.spans)
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
@@ -190,8 +200,8 @@ class Samples:
 CHANGED = {
     "data": "the data changed since the run was started (other tokens or another tokenizer); "
     "resume with the data of then, or start a new run",
-    "options": "what decides the order of samples changed since the run was started (batch_size, or context, rows, spans or "
-    "editor_share in [data]); resume with the options of then, or start a new run",
+    "options": "what decides the order of samples changed since the run was started (batch_size, or context, rows, spans, "
+    "editor or editor_share in [data]); resume with the options of then, or start a new run",
 }
 
 
@@ -223,6 +233,10 @@ def padding_waste(samples: Samples, batches: int) -> float:
     """The share of padding in the first `batches` batches."""
     seen = [samples.batch(i * samples.batch_size) for i in range(batches)]
     return 1 - sum(batch.tokens for batch in seen) / sum(batch.targets.size for batch in seen)
+
+
+def _digest_of(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
 def _digest(value: object) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
-from incoder_train.tokens.spans import editor_span
+from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_span, truncated
 
 
 def mask(document: np.ndarray, spans: Sequence[Span], sentinels: Sentinels) -> np.ndarray:
@@ -39,9 +39,18 @@ def mask_block(
 
 
 def mask_as_editor(
-    block: np.ndarray, rng: np.random.Generator, sentinels: Sentinels, *, budget: int, is_newline: np.ndarray
+    block: np.ndarray,
+    rng: np.random.Generator,
+    sentinels: Sentinels,
+    *,
+    budget: int,
+    lexicon: Lexicon,
+    how: EditorSpans,
 ) -> np.ndarray:
-    """A hole like a cursor's, or none in a block without text. is_newline: (vocabulary,) bool."""
+    """A hole like a cursor's, or none in a block without a line for it; sometimes the text behind the hole is cut."""
     block = block[: budget - 3]
-    span = editor_span(is_newline[block], rng)
+    lines = Lines(block, lexicon)
+    span = editor_span(lines, rng, how)
+    if span and rng.random() < how.truncate_right:
+        block = block[: truncated(lines, span, rng)]
     return mask(block, [span] if span else [], sentinels)

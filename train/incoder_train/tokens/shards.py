@@ -2,10 +2,12 @@
 
     tokens.bin        the ids of all documents, one after the other, little-endian uint16 (uint32 for a vocabulary over 65,536)
     documents.npy     (documents + 1,) int64: where each document starts, and where the last one ends
+    packages.npy      (packages + 1,) int64: which document is the first of each package, and how many there are
     shard.json        counts, and the hashes of the tokenizer and of tokens.bin
 
 Each document is wrapped in its metadata before it is tokenised, unless it carries its own. Which attribute goes in front
-is a function of (seed, document index), so the same corpus gives the same bytes.
+is a function of (seed, document index), so the same corpus gives the same bytes. A corpus has the files of a package one
+after the other, by path; a package is a run of documents that name the same one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,7 +29,10 @@ from incoder_model import metadata
 from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
 
-TOKENS, OFFSETS, REPORT = "tokens.bin", "documents.npy", "shard.json"
+if TYPE_CHECKING:
+    from incoder_train.corpus.document import Document
+
+TOKENS, OFFSETS, PACKAGES, REPORT = "tokens.bin", "documents.npy", "packages.npy", "shard.json"
 BATCH = 256  # documents tokenised at a time, on all cores
 
 
@@ -46,14 +51,28 @@ class Shard:
     sha256: str  # of the tokens: what a run was trained on
     name: str = "the data"  # for messages
     size: int = 0  # bytes of the text; 0 where a shard of an earlier version did not count them
+    packages: np.ndarray | None = (
+        None  # (packages + 1,) int64; None where a shard of an earlier version does not know them
+    )
 
 
-Attributed = tuple[str, Mapping[str, str] | None]  # a text and what its header tells; None: it has its headers in it
+class Attributed(NamedTuple):
+    """A text, and what is told about it."""
+
+    text: str
+    attributes: Mapping[str, str] | None  # what its header tells; None: it has its headers in it
+    package: str | None = None  # what it is a part of, with the documents beside it; None: it stands alone
+
+
+def attributed(document: Document) -> Attributed:
+    """A document of a corpus. Threads tell nothing about each other."""
+    package = None if document.own_metadata else f"{document.archive} {document.repository}"
+    return Attributed(document.text, document.header_attributes(), package)
 
 
 def write_shard(
     out: Path,
-    documents: Iterable[Attributed],
+    documents: Iterable[Attributed | tuple[str, Mapping[str, str] | None]],
     tokenizer: Tokenizer,
     *,
     seed: int = 0,
@@ -65,7 +84,8 @@ def write_shard(
     """
     if out.is_dir() and any(out.iterdir()) and not (out / REPORT).exists():
         raise UserError(f"{out} holds other things than a token shard; empty it, or name another folder with --out")
-    batches = _batched(_wrapped(documents, seed, front_probability))
+    packages: list[int] = []
+    batches = _batched(_wrapped(_noting_packages(documents, packages), seed, front_probability))
     first = next(batches, [])  # documents that cannot be read fail here, before anything is written
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     unfinished = out.with_name(f".{out.name}.unfinished")
@@ -82,7 +102,9 @@ def write_shard(
                 digest.update(content)
                 offsets.append(offsets[-1] + len(ids))
     np.save(unfinished / OFFSETS, np.asarray(offsets, np.int64))
-    counts = {"documents": len(offsets) - 1, "tokens": offsets[-1], "characters": characters, "bytes": size}
+    np.save(unfinished / PACKAGES, np.asarray([*packages, len(offsets) - 1], np.int64))
+    counts = {"documents": len(offsets) - 1, "packages": len(packages)}
+    counts |= {"tokens": offsets[-1], "characters": characters, "bytes": size}
     hashes = {"tokenizer_sha256": tokenizer_hash(tokenizer), "sha256": digest.hexdigest(), "dtype": dtype.str}
     (unfinished / REPORT).write_text(json.dumps(counts | hashes, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
@@ -111,7 +133,18 @@ def open_shard(folder: Path) -> Shard:
     digest = hashlib.sha256("".join(shard.sha256 for shard in opened).encode()).hexdigest()
     size = sum(shard.size for shard in opened) if all(shard.size for shard in opened) else 0
     ends = np.concatenate([*offsets, [len(tokens)]])
-    return Shard(tokens, ends, opened[0].tokenizer_sha256, digest, str(folder), size)
+    return Shard(tokens, ends, opened[0].tokenizer_sha256, digest, str(folder), size, _joined_packages(opened))
+
+
+def _joined_packages(shards: Sequence[Shard]) -> np.ndarray | None:
+    """A package that goes on in the next shard begins anew there."""
+    firsts, documents = [], 0
+    for shard in shards:
+        if shard.packages is None:
+            return None
+        firsts.append(shard.packages[:-1] + documents)
+        documents += len(shard.offsets) - 1
+    return np.concatenate([*firsts, [documents]])
 
 
 def _open_one(folder: Path) -> Shard:
@@ -119,9 +152,9 @@ def _open_one(folder: Path) -> Shard:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         tokens = MappedTokens(folder / TOKENS, np.dtype(report["dtype"]))
         offsets = np.load(folder / OFFSETS, mmap_mode="r")
-        shard = Shard(
-            tokens, offsets, report["tokenizer_sha256"], report["sha256"], str(folder), int(report.get("bytes", 0))
-        )
+        packages = np.load(folder / PACKAGES) if "packages" in report else None
+        hashes = report["tokenizer_sha256"], report["sha256"]
+        shard = Shard(tokens, offsets, *hashes, str(folder), int(report.get("bytes", 0)), packages)
         counted = int(offsets[-1])
         size = (folder / TOKENS).stat().st_size
     except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
@@ -131,6 +164,8 @@ def _open_one(folder: Path) -> Shard:
             f"{folder / TOKENS} has {size / tokens.dtype.itemsize:g} tokens, {OFFSETS} speaks of {counted}; "
             "make the shard again"
         )
+    if packages is not None and (packages.ndim != 1 or not len(packages) or packages[-1] != len(offsets) - 1):
+        raise UserError(f"{folder / PACKAGES} is not that of {len(offsets) - 1} documents; make the shard again")
     return shard
 
 
@@ -175,8 +210,21 @@ def tokenizer_hash(tokenizer: Tokenizer) -> str:
     return hashlib.sha256(tokenizer.to_json().encode()).hexdigest()
 
 
+def _noting_packages(
+    documents: Iterable[Attributed | tuple[str, Mapping[str, str] | None]], firsts: list[int]
+) -> Iterator[Attributed]:
+    """The documents; meanwhile, the number of each one that begins a package is appended to `firsts`."""
+    last = None
+    for index, given in enumerate(documents):
+        document = given if isinstance(given, Attributed) else Attributed(*given)
+        if index == 0 or document.package is None or document.package != last:
+            firsts.append(index)
+        last = document.package
+        yield document
+
+
 def _wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
-    for index, (text, attributes) in enumerate(documents):
+    for index, (text, attributes, _) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
         yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)
 

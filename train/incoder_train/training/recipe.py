@@ -19,6 +19,7 @@ from incoder_model.causal_mask import SpanDistribution
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_train.errors import UserError
 from incoder_train.tokens.blocks import SHORTEST
+from incoder_train.tokens.spans import EditorSpans
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,10 +44,10 @@ class Data:
     validation: Path
     tokenizer: Path
     context: int = 512  # tokens in a training sequence; also the context of the finished model
-    rows: Literal["blocks", "packed"] = (
-        "blocks"  # a block of a document in each row, as InCoder; or several, kept apart
-    )
+    # A block of a document in each row, as InCoder; or several, kept apart; or one behind a piece of a file of its package.
+    rows: Literal["blocks", "packed", "neighbours"] = "blocks"
     editor_share: float = 0.0  # of the samples, masked as an editor would ask; the rest as in the paper
+    editor: EditorSpans = field(default_factory=EditorSpans)  # what an editor asks for, and how often
     spans: SpanDistribution = field(default_factory=SpanDistribution)
 
 

@@ -240,6 +240,7 @@ def _samples(recipe: Recipe, folder: Path, tokenizer: Tokenizer) -> Samples:
         seed=recipe.run.seed,
         spans=recipe.data.spans,
         editor_share=recipe.data.editor_share,
+        editor=recipe.data.editor,
         rows=recipe.data.rows,
         shrink=folder == recipe.data.validation,
     )
