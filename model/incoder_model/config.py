@@ -66,5 +66,7 @@ PRESETS = {
     "small-60m": ModelConfig(vocab_size=16384, d_model=640, layers=10, heads=10, d_ffn=2560),
     "small-30m": ModelConfig(vocab_size=16384, d_model=448, layers=9, heads=7, d_ffn=1792),
     "small-8m": ModelConfig(vocab_size=8192, d_model=256, layers=8, heads=4, d_ffn=1024),
+    "small-4m": ModelConfig(vocab_size=8192, d_model=192, layers=6, heads=3, d_ffn=768),
+    "small-2m": ModelConfig(vocab_size=8192, d_model=128, layers=5, heads=2, d_ffn=512),
     "tiny": ModelConfig(vocab_size=8192, d_model=64, layers=2, heads=2, d_ffn=256, context=256),
 }

@@ -1,5 +1,7 @@
 """Masking of arrays against its plain twin, number for number."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,11 +40,13 @@ def test_masking_a_block_of_an_array(length: int, budget: int, seed: int, how: S
     assert first.random() == second.random()  # as many random numbers were drawn
 
 
+LEXICON = Lexicon(np.arange(10) == 0, [BLANK, BLANK, DELIMITER, *[TEXT] * 7], [0, 1, 0] * 3 + [2])
+
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=80), st.integers(4, 90), st.integers(0, 2**32), st.booleans())
 def test_masking_as_an_editor(block: list[int], budget: int, seed: int, cut: bool) -> None:
     """The block as far as it fits or, where its right side is cut, up to a line's end behind the hole."""
-    kinds, ends_line = [BLANK, BLANK, DELIMITER, *[TEXT] * 7], np.arange(10) == 0
-    lexicon, how = Lexicon(ends_line, kinds, [0, 1, 0] * 3 + [2]), EditorSpans(truncate_right=float(cut))
+    lexicon, how = LEXICON, EditorSpans(truncate_right=float(cut))
     masked = masking.mask_as_editor(
         np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, lexicon=lexicon, how=how
     )
@@ -56,3 +60,25 @@ def test_masking_as_an_editor(block: list[int], budget: int, seed: int, cut: boo
         assert len(document) == spans[0][1] or whole[len(document)] == 0
     else:
         assert document == whole
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=400), st.integers(0, 2**32), st.booleans())
+def test_an_editor_may_have_several_holes(block: list[int], seed: int, cut: bool) -> None:
+    how = EditorSpans(truncate_right=float(cut), more_holes=0.9)
+    budget = len(block) + 4
+    masked = masking.mask_as_editor(
+        np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, lexicon=LEXICON, how=how
+    )
+    assert len(masked) <= budget
+    document, spans = unmask(masked.tolist(), SENTINELS)
+    assert document == block[: len(document)]
+    assert len(spans) <= max(1, budget // masking.ROOMY)
+    assert all(end < start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_most_samples_have_several_holes_when_asked() -> None:
+    block, rng = np.array([0, 3, 4, 5] * 120), np.random.default_rng(1)
+    how = EditorSpans(truncate_right=0.0, more_holes=0.75)
+    masked = [masking.mask_as_editor(block, rng, SENTINELS, budget=600, lexicon=LEXICON, how=how) for _ in range(300)]
+    counts = [len(unmask(one.tolist(), SENTINELS)[1]) for one in masked]
+    assert 3 < np.mean(counts) < 4.2  # 1 / (1 - 0.75), less those that met another

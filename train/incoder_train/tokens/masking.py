@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
-from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_span, truncated
+from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_spans, truncated
+
+ROOMY = 32  # tokens of a sample for each of an editor's holes, so that most of it stays text
 
 
 def mask(document: np.ndarray, spans: Sequence[Span], sentinels: Sentinels) -> np.ndarray:
@@ -47,10 +49,12 @@ def mask_as_editor(
     lexicon: Lexicon,
     how: EditorSpans,
 ) -> np.ndarray:
-    """A hole like a cursor's, or none in a block without a line for it; sometimes the text behind the hole is cut."""
-    block = block[: budget - 3]
+    """A hole like a cursor's, or several, or none in a block without a line for it; sometimes the text behind is cut."""
+    n = int(rng.geometric(1 - how.more_holes)) if how.more_holes else 1
+    n = min(n, sentinels.count, max(1, budget // ROOMY))
+    block = block[: budget - 3 * n]
     lines = Lines(block, lexicon)
-    span = editor_span(lines, rng, how)
-    if span and rng.random() < how.truncate_right:
-        block = block[: truncated(lines, span, rng)]
-    return mask(block, [span] if span else [], sentinels)
+    spans = editor_spans(lines, n, rng, how)
+    if spans and rng.random() < how.truncate_right:
+        block = block[: truncated(lines, spans[-1], rng)]
+    return mask(block, spans, sentinels)

@@ -39,7 +39,12 @@ class EditorSpans:
     rest_of_line: float = 0.25
     lines: float = 0.45
     block: float = 0.15
-    truncate_right: float = 0.2  # of the samples: half of them end with the hole, half at the end of a line behind it
+    truncate_right: float = (
+        0.2  # of the samples: half of them end with the last hole, half at the end of a line behind it
+    )
+    more_holes: float = (
+        0.0  # a sample gets another hole with this probability: a hole is a few of its hundreds of tokens
+    )
 
     def __post_init__(self) -> None:
         for shape, weight in zip(SHAPES, self.weights, strict=True):
@@ -49,6 +54,8 @@ class EditorSpans:
             raise ValueError(f"{', '.join(SHAPES)} are all 0; one of them must be more")
         if not 0 <= self.truncate_right <= 1:
             raise ValueError(f"truncate_right is {self.truncate_right}; it must lie between 0 and 1")
+        if not 0 <= self.more_holes < 1:
+            raise ValueError(f"more_holes is {self.more_holes}; it must be at least 0 and below 1")
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -176,6 +183,16 @@ def editor_span(lines: Lines, rng: Rng, how: EditorSpans) -> Span | None:
         if line is not None:
             return shape.span(lines, line, rng)
     return None
+
+
+def editor_spans(lines: Lines, n: int, rng: Rng, how: EditorSpans) -> list[Span]:
+    """Up to `n` spans in order; what lies in or next to one that was drawn before is dropped."""
+    kept: list[Span] = []
+    for _ in range(n):
+        span = editor_span(lines, rng, how)
+        if span and all(span[1] < start or end < span[0] for start, end in kept):
+            kept.append(span)
+    return sorted(kept)
 
 
 def truncated(lines: Lines, span: Span, rng: Rng) -> int:
