@@ -138,13 +138,23 @@ def save_model(
 
     `dtype` is that of the stored weights (by default as they are); `extra` files, by name, come along. Raises OSError.
     """
-    files = {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
+    write_directory(
+        directory, {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
+    )
+
+
+def write_directory(directory: Path, files: Mapping[str, bytes]) -> None:
+    """The folder appears under its name, in the place of the one that is there, when every file is on the disk."""
     with replacing(directory) as unfinished:
-        for name, content in files.items():
-            with (unfinished / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        write_files(unfinished, files)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager

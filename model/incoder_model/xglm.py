@@ -41,7 +41,7 @@ SIZES = {
 DROPOUTS = {"dropout": 0.1, "attention_dropout": 0.1}  # called the same in both; XGLM's values where a file has none
 # What XGLM can be, and InCoder is not: the value that it must have, or lack.
 FIXED = {"activation_function": "gelu", "scale_embedding": True, "add_cross_attention": False}
-# What the 6.7B's file says (H of the spec), one more than the tokens it was trained with; the 1.3B's says 2048.
+# What the 6.7B's file says, one more than the tokens it was trained with; the 1.3B's says 2048.
 RELEASED_POSITIONS, RELEASED_CONTEXT = 2049, 2048
 
 

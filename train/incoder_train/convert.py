@@ -5,7 +5,6 @@ a folder. The small files are made in memory, the weights copied tensor by tenso
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,16 @@ from typing import Any
 import torch
 
 from incoder_model import xglm
-from incoder_model.checkpoint import CONFIG, FORMAT, TOKENIZER, WEIGHTS, ModelDirectoryError, read_config, replacing
+from incoder_model.checkpoint import (
+    CONFIG,
+    FORMAT,
+    TOKENIZER,
+    WEIGHTS,
+    ModelDirectoryError,
+    read_config,
+    replacing,
+    write_files,
+)
 from incoder_model.config import ModelConfig
 from incoder_model.tokenizer import TokenizerError, load_tokenizer
 from incoder_model.transformer import Transformer
@@ -52,11 +60,7 @@ def convert(
         raise UserError(f"{out} holds something else than a model in this layout; name another folder to write")
     try:
         with replacing(out) as unfinished:
-            for name, content in converted.files.items():
-                with (unfinished / name).open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
+            write_files(unfinished, converted.files)
             write_safetensors(unfinished / WEIGHTS, converted.weights, dtype, converted.metadata, progress)
     except OSError as error:
         raise UserError(f"{out} could not be written: {error.strerror or error}") from None
