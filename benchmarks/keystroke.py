@@ -27,27 +27,16 @@ from incoder_model.checkpoint import BUNDLED, load_model, load_transformer
 from incoder_model.infill import InfillRequest, Model, fit, infill
 from incoder_model.metadata import file_attributes, header
 from incoder_model.tokenizer import BOS
+from incoder_model.xglm import HEAD, xglm_config, xglm_name
 
 TOKENS = 12  # generated for each key
 
 
 def as_xglm(directory: Path) -> XGLMForCausalLM:
     ours, _ = load_transformer(directory)
-    config = ours.config
-    theirs = XGLMForCausalLM(
-        XGLMConfig(
-            vocab_size=config.vocab_size,
-            d_model=config.d_model,
-            num_layers=config.layers,
-            attention_heads=config.heads,
-            ffn_dim=config.d_ffn,
-            max_position_embeddings=config.context,
-            dropout=0.0,
-            attention_dropout=0.0,
-        )
-    ).eval()
-    state = {f"model.{name}": weight for name, weight in ours.state_dict().items()}
-    theirs.load_state_dict(state | {"lm_head.weight": ours.embed_tokens.weight})
+    theirs = XGLMForCausalLM(XGLMConfig.from_dict(xglm_config(ours.config))).eval()
+    weights = {xglm_name(name): weight for name, weight in ours.state_dict().items()}
+    theirs.load_state_dict(weights | {HEAD: ours.embed_tokens.weight})
     return theirs
 
 

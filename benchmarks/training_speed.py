@@ -35,6 +35,7 @@ from torch import nn
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.transformer import initial_weight
+from incoder_model.xglm import xglm_config
 from incoder_train.plan.arithmetic import flops_of_token
 from incoder_train.tokens.batches import Batch
 from incoder_train.training.guard import Guard
@@ -99,18 +100,8 @@ def their_step(model: nn.Module, batch: Batch, device: torch.device, autocast: b
 def xglm(config: ModelConfig) -> nn.Module:
     from transformers import XGLMConfig, XGLMForCausalLM
 
-    shape = XGLMConfig(
-        vocab_size=config.vocab_size,
-        d_model=config.d_model,
-        num_layers=config.layers,
-        attention_heads=config.heads,
-        ffn_dim=config.d_ffn,
-        max_position_embeddings=config.context,
-        dropout=0.0,
-        attention_dropout=0.0,
-        use_cache=False,
-    )
-    return XGLMForCausalLM(shape)
+    undropped = dataclasses.replace(config, dropout=0.0, attention_dropout=0.0)
+    return XGLMForCausalLM(XGLMConfig.from_dict(xglm_config(undropped) | {"use_cache": False}))
 
 
 def opt(config: ModelConfig) -> nn.Module:

@@ -5,6 +5,7 @@ Everything here is deterministic, and nothing heavy is imported before a test as
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,46 @@ def tokenizer() -> "Tokenizer":
     inner.train_from_iterator([SOURCE, SOURCE.replace("\n", "\r\n")], trainer)
     merges = [(left, right) for left, right in json.loads(inner.to_str())["model"]["merges"]]
     return assemble([left + right for left, right in merges], merges)
+
+
+@pytest.fixture(scope="session")
+def released_layout() -> "Callable[[dict[str, int], list[tuple[str, str]]], str]":
+    """Writes a `tokenizer.json` as the released one is laid out, with Hugging Face's own library and nothing of ours: from a
+    vocabulary with the delimiters and bytes first, and its merges. Of the ids 0 to 3 only `<|endoftext|>` is declared special."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+
+    def write(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> str:
+        control = {"<s>": 0, "<pad>": 1, "<|endoftext|>": 2, "<unk>": 3}
+        inner = Tokenizer(models.BPE({**control, **{name: i + 4 for name, i in vocabulary.items()}}, merges))
+        inner.add_special_tokens([*(f"<|mask:{k}|>" for k in range(256)), "<|endofmask|>", "<|endoftext|>"])
+        lines = pre_tokenizers.Split(Regex(r"[\r\n]+"), "isolated")
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        inner.pre_tokenizer = pre_tokenizers.Sequence([lines, byte_level])
+        inner.decoder = decoders.ByteLevel()
+        inner.post_processor = processors.TemplateProcessing(
+            single="<|endoftext|> $0",
+            pair="<|endoftext|> $A <|endoftext|>:1 $B:1",
+            special_tokens=[("<|endoftext|>", 2)],
+        )
+        return inner.to_str()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def released_tokenizer(released_layout: "Callable[[dict[str, int], list[tuple[str, str]]], str]") -> str:
+    """A `tokenizer.json` with the released one's layout and 50,518 ids. Its merges are made up: pairs of bytes."""
+    from itertools import islice, product
+
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    delimiters = [("<", "|"), ("<|", "/"), ("|", ">")]
+    symbols = sorted(ByteLevel.alphabet(), key=lambda symbol: (ord(symbol) > 255, symbol))  # the printable bytes first
+    inside_lines = [symbol for symbol in symbols if symbol not in "ĊčĪ"]
+    pairs = [pair for pair in product(inside_lines, repeat=2) if pair not in delimiters]
+    merges = [*delimiters, *islice(pairs, 49_998)]
+    names = ["<|", "<|/", "|>", *symbols, *(left + right for left, right in merges[3:])]
+    return released_layout({name: i for i, name in enumerate(names)}, merges)
 
 
 @pytest.fixture(scope="session")

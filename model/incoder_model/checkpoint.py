@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,8 @@ def load_model(directory: Path | None = None) -> Model:
     return Model(transformer.config, tokenizer, Engine(TorchEvaluator(transformer)))
 
 
-def load_transformer(directory: Path) -> tuple[Transformer, Tokenizer]:
-    """The network in float32, in evaluation mode, and its tokenizer."""
+def load_transformer(directory: Path, dtype: torch.dtype | None = None) -> tuple[Transformer, Tokenizer]:
+    """The network in `dtype` (float32 if none is given), in evaluation mode, and its tokenizer."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -77,7 +78,8 @@ def load_transformer(directory: Path) -> tuple[Transformer, Tokenizer]:
     with torch.device("meta"):
         model = Transformer(config)
     check_weights(weights, model, directory)
-    model.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
+    wanted = dtype or torch.float32
+    model.load_state_dict({name: weight.to(wanted) for name, weight in weights.items()}, assign=True)
     model.rebuild_positions()
     return model.eval().requires_grad_(False), tokenizer
 
@@ -89,6 +91,8 @@ def read_config(directory: Path) -> ModelConfig:
         )
     try:
         values: dict[str, Any] = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.get("model_type") == "xglm":
+            raise ValueError("it is in Hugging Face's layout; turn it into a model directory with `incoder convert`")
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError(f'it has no "format": "{FORMAT}"')
         return ModelConfig.from_dict(values)
@@ -134,24 +138,41 @@ def save_model(
 
     `dtype` is that of the stored weights (by default as they are); `extra` files, by name, come along. Raises OSError.
     """
-    files = {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
+    write_directory(
+        directory, {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
+    )
+
+
+def write_directory(directory: Path, files: Mapping[str, bytes]) -> None:
+    """The folder appears under its name, in the place of the one that is there, when every file is on the disk."""
+    with replacing(directory) as unfinished:
+        write_files(unfinished, files)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(directory: Path) -> Iterator[Path]:
+    """A new folder to write into. It takes the place of `directory` when the block ends, and is removed when the block fails."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     unfinished = directory.with_name(f".{directory.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
-        for name, content in files.items():
-            with (unfinished / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        yield unfinished
         old = _set_aside(directory)
         if directory.exists():
             shutil.rmtree(old, ignore_errors=True)
             directory.rename(old)
         unfinished.rename(directory)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError:
+    except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
 

@@ -6,6 +6,7 @@ from transformers import XGLMConfig, XGLMForCausalLM
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.transformer import KVCache, SelfAttention, Transformer, initialise, position_table
+from incoder_model.xglm import HEAD, xglm_config, xglm_name
 
 TOLERANCE = 1e-4  # of any logit, in float32
 
@@ -31,24 +32,11 @@ def pair(request: pytest.FixtureRequest) -> tuple[Transformer, XGLMForCausalLM]:
     config: ModelConfig = request.param
     ours = randomise(Transformer(config))
     with torch.device("meta"):
-        theirs = XGLMForCausalLM(
-            XGLMConfig(
-                vocab_size=config.vocab_size,
-                d_model=config.d_model,
-                num_layers=config.layers,
-                attention_heads=config.heads,
-                ffn_dim=config.d_ffn,
-                max_position_embeddings=config.context,
-                activation_function="gelu",
-                scale_embedding=True,
-                dropout=0.0,
-                attention_dropout=0.0,
-            )
-        )
+        theirs = XGLMForCausalLM(XGLMConfig.from_dict(xglm_config(config)))
     theirs.to_empty(device="cpu")
-    weights = {f"model.{name}": weight for name, weight in ours.state_dict().items()}
+    weights = {xglm_name(name): weight for name, weight in ours.state_dict().items()}
     loaded = theirs.load_state_dict(weights, strict=False)
-    assert (loaded.missing_keys, loaded.unexpected_keys) == (["lm_head.weight"], [])
+    assert (loaded.missing_keys, loaded.unexpected_keys) == ([HEAD], [])
     theirs.tie_weights()
     theirs.model.embed_positions.make_weights(config.context + 2, config.d_model, 1)
     return ours, theirs.eval()

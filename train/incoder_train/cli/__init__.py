@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from incoder_train.cli import bundle, data, infill, launch, plan, tokenizer, train
+from incoder_train.cli import bundle, convert, data, infill, launch, plan, tokenizer, train
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="InCoder: code infilling, from training to use."
@@ -23,6 +23,7 @@ app.command()(plan.plan)
 app.add_typer(train.app, name="train")
 app.add_typer(launch.app, name="launch")
 app.command()(bundle.bundle)
+app.command()(convert.convert)
 
 
 def _print_version(wanted: bool) -> None:
