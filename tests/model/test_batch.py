@@ -3,18 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incoder_model.batch import Completion, Generator, Prompt, choose_rows, load_generator
-from incoder_model.checkpoint import ModelDirectoryError, load_transformer
+from incoder_model.batch import Completion, Generator, Prompt
+from incoder_model.checkpoint import load_transformer
 from incoder_model.engine import Engine
-from incoder_model.infill import InfillRequest, Model, continue_text, infill, left_prompt, prompt_of
-from incoder_model.sampling import Sampling, choose
-from incoder_model.tokenizer import BOS, Tokenizer
+from incoder_model.infill import InfillRequest, Model, infill, prompt_of
+from incoder_model.sampling import Sampling
+from incoder_model.tokenizer import Tokenizer
 from incoder_model.torch_evaluator import TorchEvaluator
 from incoder_model.transformer import Transformer
 
