@@ -7,7 +7,7 @@ once. What a row says does not depend on the others: it has its own `Span`, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,14 @@ from torch import Tensor
 from incoder_model.checkpoint import BUNDLED, WEIGHTS, load_transformer
 from incoder_model.ragged_cache import RaggedCache
 from incoder_model.sampling import Sampling, choose
+from incoder_model.scoring import log_probabilities, padded
 from incoder_model.span import Span, StopReason
-from incoder_model.tokenizer import PAD, Tokenizer
+from incoder_model.tokenizer import Tokenizer
 from incoder_model.transformer import KVCache, Transformer
 
 ROWS = {"cpu": 32, "cuda": 256}  # that go on together, if the memory allows
-READ_TOKENS = {"cpu": 4_096, "cuda": 32_768}  # in one pass, padding included; a single text may be longer
+READ_TOKENS = {"cpu": 8_192, "cuda": 32_768}  # in one pass, padding included; a single text may be longer
 CPU_CACHE_BYTES = 2 << 30  # for keys and values; of a GPU, half of what is free. A single row may take more
-LOGIT_BYTES = 256 << 20  # of the float32 scores that exist at a time while sequences are scored
 LIKELY = 256  # tokens, among which those that hold top_p of the probability are looked for first
 
 Done = Callable[[str], bool]
@@ -125,31 +125,12 @@ class Generator:
                     active.pop()
         return [row.completion() for row in rows]
 
-    @torch.inference_mode()
     def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Of each sequence, the log-probability of every token given those before it: (len - 1,) float32, in nats.
 
         Raises ValueError for a sequence that is empty or has more than context + 1 tokens.
         """
-        for sequence in sequences:
-            if not 0 < len(sequence) <= self.context + 1:
-                raise ValueError(
-                    f"a sequence has between 1 and {self.context + 1} tokens, this one has {len(sequence)}"
-                )
-        scores = [np.empty(0, np.float32)] * len(sequences)
-        order = sorted(
-            (i for i, sequence in enumerate(sequences) if len(sequence) > 1), key=lambda i: -len(sequences[i])
-        )
-        for group in self._groups([len(sequences[i]) for i in order]):
-            read = [sequences[i] for i in order[group]]
-            lengths = torch.tensor([len(sequence) - 1 for sequence in read], device=self._device)
-            tokens = self._padded(read)  # (rows, longest)
-            hidden = self._model(tokens[:, :-1])  # (rows, longest - 1, d_model)
-            real = torch.arange(hidden.shape[1], device=self._device) < lengths[:, None]
-            found = self._log_probabilities(hidden[real], tokens[:, 1:][real])
-            for i, part in zip(order[group], found.split(lengths.tolist()), strict=True):
-                scores[i] = part.numpy()
-        return scores
+        return log_probabilities(self._model, sequences, self._read_tokens)
 
     def _cache(self, rows: Sequence[_Row]) -> RaggedCache:
         """With room for as many of `rows` at a time as is good."""
@@ -173,7 +154,7 @@ class Generator:
         texts = {tokens: i for i, tokens in enumerate(dict.fromkeys(row.tokens for row in rows))}
         lengths = [len(tokens) for tokens in texts]
         read = KVCache(self.config, len(texts), self._dtype, self._device, capacity=max(lengths))
-        hidden = self._model(self._padded(list(texts)), read)  # (texts, longest, d_model)
+        hidden = self._model(padded(list(texts), self._device), read)  # (texts, longest, d_model)
         ends = torch.tensor(lengths, device=self._device) - 1
         scores = self._model.logits(hidden[torch.arange(len(texts), device=self._device), ends])
         which = [texts[row.tokens] for row in rows]
@@ -192,28 +173,6 @@ class Generator:
         for i, ids in enumerate(allowed):
             if ids is not None:
                 rows[i].take(*choose(scores[i].float().cpu().numpy(), sampling, rows[i].rng, ids))
-
-    def _log_probabilities(self, hidden: Tensor, tokens: Tensor) -> Tensor:
-        """Of `tokens` (places,), given the hidden states before them (places, d_model). The scores come in chunks."""
-        size = max(1, LOGIT_BYTES // (4 * self.config.vocab_size))
-        found = []
-        for part, targets in zip(hidden.split(size), tokens.split(size), strict=True):
-            scores = self._model.logits(part).float()  # (size, vocab_size)
-            found.append(scores.gather(1, targets[:, None])[:, 0] - scores.logsumexp(-1))
-        return torch.cat(found).cpu()
-
-    def _padded(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """(texts, longest) ids. What stands behind a text is never looked at: attention is causal."""
-        longest = max(map(len, texts))
-        return torch.tensor([[*text, *[PAD] * (longest - len(text))] for text in texts], device=self._device)
-
-    def _groups(self, lengths: Sequence[int]) -> Iterator[slice]:
-        """Those of `lengths`, which fall, that are read together."""
-        start = 0
-        while start < len(lengths):
-            size = max(1, self._read_tokens // lengths[start])
-            yield slice(start, start + size)
-            start += size
 
 
 def choose_rows(scores: Tensor, sampling: Sampling, draws: Sequence[float]) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ from incoder_train.evaluate.case import (
     Case,
     Settings,
 )
-from incoder_train.evaluate.retrieval import retrieve
+from incoder_train.evaluate.retrieval import LONGEST, retrieve
 from incoder_train.evaluate.truncations import is_enough, shortened
 
 RERANKED = 10  # K of the paper
@@ -172,7 +172,8 @@ def reranked(cases: Sequence[Case], settings: Settings, generator: Generator) ->
 
 
 def retrieved(cases: Sequence[Case], settings: Settings, generator: None) -> list[Answer]:
-    return [Answer([shortened(retrieve(case.left, case.right), case)]) for case in cases]
+    found = [retrieve(case.left, case.right, 1 if case.limits.one_line else LONGEST) for case in cases]
+    return [Answer([shortened(text, case)]) for case, text in zip(cases, found, strict=True)]
 
 
 METHODS: dict[str, Callable[..., list[Answer]]] = {

@@ -10,21 +10,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
 
-LONGEST = 10  # lines of an answer
+LONGEST = 10  # lines of an answer, where it may have several
 DEPTH = 8  # lines of context in which two places are compared
 BEGINNING = 4  # characters before a hole within a line that must agree
 
 
-def retrieve(left: str, right: str) -> str:
-    """The text for the hole between `left` and `right`; empty where nothing is alike."""
+def retrieve(left: str, right: str, longest: int = LONGEST) -> str:
+    """The text for the hole between `left` and `right`, of at most `longest` lines; empty where nothing is alike."""
     *before, line = left.split("\n")
     rest, *after = right.split("\n")
     if line.strip() or (line and rest.strip()):
         return _within_line(before, line, rest.rstrip(), after)
     whole = rest.strip() != ""  # the hole ends with its last line, and `rest` is the next one
-    found = _whole_lines(before, [rest, *after] if whole else after)
+    found = _whole_lines(before, [rest, *after] if whole else after, longest)
     text = "\n".join(found) + "\n" * (whole and bool(found))
-    return text.removeprefix(line) if text.startswith(line) else text.lstrip(" \t")
+    return text.lstrip(" \t") if line else text
 
 
 def _within_line(before: Sequence[str], line: str, rest: str, after: Sequence[str]) -> str:
@@ -61,7 +61,7 @@ class _Place:
     lines: list[str]  # what stands there in the place of the hole
 
 
-def _whole_lines(before: Sequence[str], after: Sequence[str]) -> list[str]:
+def _whole_lines(before: Sequence[str], after: Sequence[str], longest: int) -> list[str]:
     """The lines of the place that is most alike, or else the one that stands, elsewhere, before the line after the hole."""
     filled = [i for i, line in enumerate(before) if line.strip()]
     below = next((line for line in after if line.strip()), None)
@@ -70,7 +70,7 @@ def _whole_lines(before: Sequence[str], after: Sequence[str]) -> list[str]:
         here = before[filled[-1]]
         for i, line in enumerate(side):
             if line.strip() == here.strip() and not (side is before and i == filled[-1]):
-                agrees, lines = _up_to(below, side[i + 1 :])
+                agrees, lines = _up_to(below, side[i + 1 :], longest)
                 distance = len(before) - i if side is before else i + 1
                 places.append(_Place(agrees, _alike(before, side[: i + 1]), distance, _indented(lines, line, here)))
     places = [place for place in places if place.lines]
@@ -79,13 +79,13 @@ def _whole_lines(before: Sequence[str], after: Sequence[str]) -> list[str]:
     return _before_the_line(below, before, after) if below is not None else []
 
 
-def _up_to(below: str | None, lines: Sequence[str]) -> tuple[bool, list[str]]:
+def _up_to(below: str | None, lines: Sequence[str], longest: int) -> tuple[bool, list[str]]:
     """The lines up to one like `below`, if there is one near and anything before it; else the first one."""
     filled = [i for i, line in enumerate(lines) if line.strip()]
     if not filled:
         return False, []
     if below is not None:
-        end = next((n for n, i in enumerate(filled[: LONGEST + 1]) if lines[i].strip() == below.strip()), None)
+        end = next((n for n, i in enumerate(filled[: longest + 1]) if lines[i].strip() == below.strip()), None)
         if end is not None:
             return True, list(lines[filled[0] : filled[end - 1] + 1]) if end else []
     return False, [lines[filled[0]]]
