@@ -28,7 +28,7 @@ from incoder_model.transformer import KVCache, Transformer
 ROWS = {"cpu": 32, "cuda": 256}  # that go on together, if the memory allows
 READ_TOKENS = {"cpu": 8_192, "cuda": 32_768}  # in one pass, padding included; a single text may be longer
 CPU_CACHE_BYTES = 2 << 30  # for keys and values; of a GPU, half of what is free. A single row may take more
-LIKELY = 256  # tokens, among which those that hold top_p of the probability are looked for first
+LIKELY = 1024  # tokens, among which those that hold top_p of the probability are looked for first
 
 Done = Callable[[str], bool]
 
@@ -89,9 +89,7 @@ class Generator:
         weight = model.embed_tokens.weight
         self.config, self.tokenizer, self.context = model.config, tokenizer, model.config.context
         self._model, self._device, self._dtype = model, weight.device, weight.dtype
-        self._token_bytes = (
-            2 * self.config.layers * self.config.d_model * weight.dtype.itemsize
-        )  # keys and values of a token
+        self._token_bytes = 2 * self.config.layers * self.config.d_model * weight.dtype.itemsize  # its keys and values
         on_gpu = weight.device.type == "cuda"
         self._cache_bytes = torch.cuda.mem_get_info(weight.device)[0] // 2 if on_gpu else CPU_CACHE_BYTES
         self._read_tokens = min(READ_TOKENS[weight.device.type], self._cache_bytes // (2 * self._token_bytes))

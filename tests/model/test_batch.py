@@ -147,8 +147,11 @@ def test_a_row_ends_when_its_text_is_enough(generator: Generator) -> None:
 def test_what_is_typed_is_spelled(generator: Generator, typed: str, sampling: Sampling) -> None:
     said = generator.generate([Prompt([BOS], 4, typed)], sampling=sampling)[0]
     spelled = generator.tokenizer.decode_bytes(said.tokens)
-    assert spelled.startswith(typed.encode())
-    assert spelled == (typed + said.text).encode() or "�" in said.text
+    if said.generated:
+        assert spelled.startswith(typed.encode())
+        assert spelled == (typed + said.text).encode() or "�" in said.text
+    else:  # the end came in the middle of it, as `<|/` after `<|`
+        assert (typed.encode().startswith(spelled), said.text, said.stopped) == (True, "", "end-of-text")
 
 
 @pytest.mark.parametrize("tokens", [[], [BOS] * 513])
@@ -164,7 +167,7 @@ def test_nothing_to_say(generator: Generator) -> None:
 
 
 @given(
-    st.lists(st.lists(st.floats(-9, 9, width=32), min_size=300, max_size=300), min_size=1, max_size=2),
+    st.lists(st.lists(st.floats(-9, 9, width=32), min_size=1100, max_size=1100), min_size=1, max_size=2),
     st.floats(0.2, 3),
     st.floats(0.05, 1),
     st.integers(0, 99),

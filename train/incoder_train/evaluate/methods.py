@@ -163,6 +163,8 @@ def asked(cases: Sequence[Case], settings: Settings, generator: Generator, ask: 
 
 
 def reranked(cases: Sequence[Case], settings: Settings, generator: Generator) -> list[Answer]:
+    if settings.samples != 1:
+        raise UserError(f"{RERANK} draws {RERANKED} samples and orders them; ask it for one, the default")
     answers = []
     for case, samples in zip(cases, draw(cases, settings, generator, left_to_right, RERANKED), strict=True):
         scores = log_likelihoods(case, [sample.text for sample in samples], generator)

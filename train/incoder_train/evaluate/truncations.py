@@ -15,7 +15,7 @@ MARKS = ("<|", "<code>", "</code>", "<cell>", "</cell>", "<text>", "</text>")
 
 def shortened(text: str, case: Case) -> str:
     """What a method has said, up to the first of the case's stops, and then by its truncation."""
-    text = before_stops(text, (*MARKS, *case.limits.stops))
+    text = before_stops(text, (*MARKS, *case.limits.stops, *(("\n",) if case.limits.one_line else ())))
     return TRUNCATIONS[case.limits.truncate](text, case) if case.limits.truncate else text
 
 
