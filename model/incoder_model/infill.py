@@ -13,19 +13,16 @@ from __future__ import annotations
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
 
 from incoder_model import causal_mask
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine, Stop, Stopped, never
-from incoder_model.healing import Healer
 from incoder_model.sampling import Sampling, choose
-from incoder_model.tokenizer import BOS, Tokenizer, decode_utf8
-
-StopReason = Literal["end-of-mask", "end-of-text", "line", "budget", "context", "cancelled"]
+from incoder_model.span import Span, StopReason
+from incoder_model.tokenizer import BOS, Tokenizer
 
 LEFT_SHARE = 0.7  # of the window, when there is more text on both sides than fits
 LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
@@ -39,16 +36,18 @@ class Model:
     tokenizer: Tokenizer
     engine: Engine
 
-    @cached_property
-    def healer(self) -> Healer:
-        return Healer(self.tokenizer.token_bytes)
+    @property
+    def context(self) -> int:
+        return self.engine.context
 
-    @cached_property
-    def ends(self) -> frozenset[int]:
-        """Tokens that end a span, besides `<|endofmask|>`: all special ones, and what opens or closes a file's metadata."""
-        delimiters = (self.tokenizer.encode(text) for text in ("<|", "<|/"))
-        special = (i for i, text in enumerate(self.tokenizer.token_bytes) if not text)
-        return frozenset([*special, *(ids[0] for ids in delimiters if len(ids) == 1)])
+
+class Reader(Protocol):
+    """What a prompt is made for: `Model`, and `batch.Generator`."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def context(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -78,18 +77,18 @@ class Infill:
 def infill(model: Model, request: InfillRequest, stop: Stop = never) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
-    limits = _Limits(request.max_tokens, request.one_line, request.sampling)
-    span = _generate(model, prompt_of(model, request), model.tokenizer.encode(request.typed), limits, stop)
-    return span.infill(model.tokenizer, started, given=request.typed)
+    prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
+    span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line)
+    return _filled(span, started)
 
 
-def prompt_of(model: Model, request: InfillRequest) -> list[int]:
-    """The tokens after which the span begins, what is typed of it included. They leave room for the span."""
-    tokenizer = model.tokenizer
+def prompt_of(reader: Reader, request: InfillRequest) -> list[int]:
+    """The tokens after which the span begins. They leave room for it, its typed beginning included."""
+    tokenizer = reader.tokenizer
     header = [BOS, *tokenizer.encode(request.header)]
     typed = tokenizer.encode(request.typed)
-    room = model.engine.context - request.max_tokens - len(header) - len(typed) - 3  # 3: the sentinels
-    left, right = (tokenizer.encode(side) for side in _near([request.left, request.right], model))
+    room = reader.context - request.max_tokens - len(header) - len(typed) - 3  # 3: the sentinels
+    left, right = (tokenizer.encode(side) for side in _near([request.left, request.right], reader))
     left, right = fit(left, right, room)
     return [*header, *causal_mask.prompt([left, right], tokenizer.sentinels), tokenizer.sentinels[0]]
 
@@ -115,20 +114,20 @@ def infill_holes(
     holes = len(parts) - 1
     first, *between, last = (tokenizer.encode(part) for part in _near(parts, model))
     needed = len(front) + sum(map(len, between)) + holes * (max_tokens + 3) + 1
-    if needed > model.engine.context:
+    if needed > model.context:
         raise ValueError(
             f"{holes} holes of up to {max_tokens} tokens and the text between them need {needed} tokens, "
-            f"and this model reads {model.engine.context}; fill fewer holes at a time, or lower max_tokens"
+            f"and this model reads {model.context}; fill fewer holes at a time, or lower max_tokens"
         )
-    first, last = fit(first, last, model.engine.context - needed)
+    first, last = fit(first, last, model.context - needed)
     prompt = [*front, *causal_mask.prompt([first, *between, last], sentinels)]
     filled: list[Infill] = []
     for k in range(holes):
         started = time.perf_counter()
         prompt.append(sentinels[k])
-        span = _generate(model, prompt, [], _Limits(max_tokens, k in one_line, sampling or Sampling()), stop)
+        span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=k in one_line)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
-        filled.append(span.infill(tokenizer, started))
+        filled.append(_filled(span, started))
     return filled
 
 
@@ -144,11 +143,17 @@ def continue_text(
 ) -> Infill:
     """What comes after `left`, from left to right, as any language model would go on."""
     started = time.perf_counter()
-    front = [BOS, *model.tokenizer.encode(header)]
-    near = _near([left, ""], model)[0]
-    tokens, _ = fit(model.tokenizer.encode(near), [], model.engine.context - max_tokens - len(front))
-    span = _generate(model, [*front, *tokens], [], _Limits(max_tokens, one_line, sampling or Sampling()), stop)
-    return span.infill(model.tokenizer, started)
+    prompt = left_prompt(model, left, header, max_tokens)
+    span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=one_line)
+    return _filled(span, started)
+
+
+def left_prompt(reader: Reader, left: str, header: str, max_tokens: int) -> list[int]:
+    """The tokens after which `left` goes on. They leave room for `max_tokens`: a text that is too long loses its beginning."""
+    front = [BOS, *reader.tokenizer.encode(header)]
+    near = _near([left, ""], reader)[0]
+    tokens, _ = fit(reader.tokenizer.encode(near), [], reader.context - max_tokens - len(front))
+    return [*front, *tokens]
 
 
 def typed_part(line_left: str) -> str:
@@ -169,70 +174,35 @@ def fit(left: list[int], right: list[int], room: int) -> tuple[list[int], list[i
     return left[len(left) - for_left :], right[:for_right]
 
 
-def _near(parts: Sequence[str], model: Model) -> list[str]:
+def _near(parts: Sequence[str], reader: Reader) -> list[str]:
     """`parts` without what no context could hold, in front and behind: tokenising five megabytes to use two kilobytes is slow."""
-    reach = model.engine.context * model.healer.longest
+    reach = reader.context * reader.tokenizer.healer.longest
     first, *between, last = parts
     return [first[-reach:], *between, last[:reach]]
 
 
-@dataclass(frozen=True)
-class _Limits:
-    max_tokens: int
-    one_line: bool
-    sampling: Sampling
-
-    def __post_init__(self) -> None:
-        if self.max_tokens < 1:
-            raise ValueError(f"max_tokens is {self.max_tokens}; it must be at least 1")
-
-
-@dataclass
-class _Span:
-    """A span while it is generated."""
-
-    tokens: list[int]  # those of the typed beginning included
-    generated: int = 0  # of them, those that reach beyond the beginning
-    log_probability: float = 0.0
-    stopped: StopReason = "budget"
-
-    def infill(self, tokenizer: Tokenizer, started: float, given: str = "") -> Infill:
-        text = tokenizer.decode_bytes(self.tokens)[len(given.encode("utf-8", "replace")) :]
-        milliseconds = (time.perf_counter() - started) * 1000
-        return Infill(decode_utf8(text), self.generated, self.log_probability, self.stopped, milliseconds)
-
-
-def _generate(model: Model, prompt: Sequence[int], typed: Sequence[int], limits: _Limits, stop: Stop) -> _Span:
-    """The span that follows `prompt`, its beginning bound to spell the `typed` tokens."""
-    token_bytes, newlines = model.tokenizer.token_bytes, model.tokenizer.newlines
-    certain, rest = model.healer.take_back(typed)
-    span = _Span(certain)
-    rng = np.random.default_rng(limits.sampling.seed)
+def _say(
+    model: Model, prompt: Sequence[int], typed: str, sampling: Sampling, stop: Stop, *, max_tokens: int, one_line: bool
+) -> Span:
+    """The span that follows `prompt`, its beginning bound to spell what is `typed`."""
+    room = model.context - len(prompt)
+    span = Span(model.tokenizer, typed, max_tokens=max_tokens, room=room, one_line=one_line)
+    rng = np.random.default_rng(sampling.seed)
     try:
-        scores = model.engine.prefill([*prompt, *certain], stop)
+        scores = model.engine.prefill([*prompt, *span.tokens], stop)
         while True:
-            token, log_probability = choose(scores, limits.sampling, rng, model.healer.allowed(rest) if rest else None)
-            beyond = not rest or len(token_bytes[token]) > len(rest)  # else it only repeats what was typed
-            if beyond and token in model.ends:
-                span.stopped = "end-of-mask" if token == model.tokenizer.sentinels.end else "end-of-text"
-                break
-            if beyond and limits.one_line and token in newlines:
-                span.stopped = "line"
-                break
-            span.tokens.append(token)
-            if beyond:
-                span.generated += 1
-                span.log_probability += log_probability
-            rest = rest[len(token_bytes[token]) :]
-            if span.generated == limits.max_tokens:
-                span.stopped = "budget"
-                break
-            if len(prompt) + len(span.tokens) > model.engine.context:
-                span.stopped = "context"
+            span.take(*choose(scores, sampling, rng, span.allowed))
+            if span.stopped:
                 break
             if stop():
                 raise Stopped
-            scores = model.engine.step(token)
+            scores = model.engine.step(span.tokens[-1])
     except Stopped:
         span.stopped = "cancelled"
     return span
+
+
+def _filled(span: Span, started: float) -> Infill:
+    assert span.stopped
+    milliseconds = (time.perf_counter() - started) * 1000
+    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds)

@@ -18,6 +18,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers
 
 from incoder_model.causal_mask import END_OF_MASK, MAX_SENTINELS, Sentinels, sentinel_name
+from incoder_model.healing import Healer
 
 CONTROL = ("<s>", "<pad>", "<|endoftext|>", "<unk>")  # ids 0-3
 PAD, BOS = 1, 2
@@ -87,6 +88,16 @@ class Tokenizer:
     def newlines(self) -> frozenset[int]:
         """The tokens that hold a line end. They hold nothing else, so to stop at one is to stop exactly at the line's end."""
         return frozenset(i for i, text in enumerate(self.token_bytes) if b"\n" in text or b"\r" in text)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end a span: all special ones, `<|endofmask|>` among them, and what opens or closes a file's metadata."""
+        delimiters = (self.encode(text) for text in ("<|", "<|/"))
+        return frozenset([*self._special, *(ids[0] for ids in delimiters if len(ids) == 1)])
+
+    @cached_property
+    def healer(self) -> Healer:
+        return Healer(self.token_bytes)
 
 
 def decode_utf8(text: bytes) -> str:

@@ -7,6 +7,7 @@ scores over the vocabulary. Parameter names are those of Hugging Face's XGLM, wh
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -43,8 +44,33 @@ def segment_mask(segments: Tensor) -> Tensor:
     return (segments[:, None, :, None] == segments[:, None, None, :]).tril()
 
 
+class Cache(Protocol):
+    """Keys and values of tokens that were read, for those that follow them."""
+
+    @property
+    def length(self) -> int:
+        """Tokens in the longest row."""
+        ...
+
+    def places(self, time: int) -> slice | Tensor:
+        """The places of `time` new tokens, counted from 0: the same for all rows, or (batch, time)."""
+        ...
+
+    def mask(self, time: int) -> Tensor | None:
+        """What they see, to be broadcast to (batch, heads, time, length + time). None: all up to themselves."""
+        ...
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write (batch, heads, time, head_dim) after what is held; return all up to there."""
+        ...
+
+    def advance(self, time: int) -> None:
+        """Every layer has been extended by `time` tokens."""
+        ...
+
+
 class KVCache:
-    """The keys and values of the first `length` tokens of each row, in buffers of fixed size.
+    """The keys and values of the first `length` tokens of each row, in buffers of fixed size. See `Cache`.
 
     keys, values: (layers, batch, heads, capacity, head_dim). To forget the last tokens, lower `length`.
     """
@@ -55,18 +81,30 @@ class KVCache:
         batch: int = 1,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        capacity: int | None = None,  # None: the whole context
     ):
-        shape = (config.layers, batch, config.heads, config.context, config.head_dim)
+        shape = (config.layers, batch, config.heads, capacity or config.context, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
         self.length = 0
 
+    def places(self, time: int) -> slice:
+        return slice(self.length, self.length + time)
+
+    def mask(self, time: int) -> Tensor | None:
+        if not self.length or time == 1:
+            return None
+        end = self.length + time
+        return torch.ones(time, end, dtype=torch.bool, device=self.keys.device).tril(self.length)
+
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write (batch, heads, time, head_dim) after the first `length` positions; return all up to there."""
         end = self.length + keys.shape[2]
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, time: int) -> None:
+        self.length += time
 
 
 class SelfAttention(nn.Module):
@@ -77,7 +115,7 @@ class SelfAttention(nn.Module):
         self.dropout = config.attention_dropout
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(d, d) for _ in range(4))
 
-    def forward(self, x: Tensor, causal: Tensor | None, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, cache: Cache | None, layer: int) -> Tensor:
         batch, time, d_model = x.shape
         q, k, v = (
             projection(x).view(batch, time, self.heads, self.head_dim).transpose(1, 2)  # (batch, heads, time, head_dim)
@@ -86,10 +124,10 @@ class SelfAttention(nn.Module):
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         dropout = self.dropout if self.training else 0.0
-        if causal is None and k.shape[2] == time:
+        if mask is None and k.shape[2] == time:
             x = causal_attention(q, k, v, dropout)
         else:
-            x = F.scaled_dot_product_attention(q, k, v, attn_mask=causal, dropout_p=dropout)
+            x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.out_proj(x.transpose(1, 2).reshape(batch, time, d_model))
 
 
@@ -103,8 +141,8 @@ class Block(nn.Module):
         self.fc2 = nn.Linear(config.d_ffn, config.d_model)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, causal: Tensor | None, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), causal, cache, layer))
+    def forward(self, x: Tensor, mask: Tensor | None, cache: Cache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.self_attn(self.self_attn_layer_norm(x), mask, cache, layer))
         return x + self.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))))  # GELU in its exact, erf form
 
 
@@ -126,33 +164,32 @@ class Transformer(nn.Module):
         table = position_table(self.config.context + POSITION_OFFSET, self.config.d_model)
         self.register_buffer("positions", table.to(device), persistent=False)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None, segments: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor, cache: Cache | None = None, segments: Tensor | None = None) -> Tensor:
         """(batch, time) ids to (batch, time, d_model) hidden states; with a cache, `tokens` follow what it holds.
 
         segments: (batch, time), rising along a row. Each segment is read as if it stood alone: positions begin anew in it,
         and attention stays within it. Not together with a cache.
         """
         time = tokens.shape[1]
-        start = cache.length if cache is not None else 0
-        if start + time > self.config.context:
-            raise ValueError(f"{start + time} tokens do not fit in a context of {self.config.context}")
+        end = time + (cache.length if cache is not None else 0)
+        if end > self.config.context:
+            raise ValueError(f"{end} tokens do not fit in a context of {self.config.context}")
         if segments is not None and cache is not None:
             raise ValueError("segments are for training: a cache holds one text in each row")
-        if segments is None:
-            first, causal = start + POSITION_OFFSET, None
-            positions = self.positions[first : first + time]
+        if segments is not None:
+            places, mask = segment_places(segments), segment_mask(segments)
+        elif cache is not None:
+            places, mask = cache.places(time), cache.mask(time)
         else:
-            places, causal = segment_places(segments), segment_mask(segments)
-            positions = self.positions[places + POSITION_OFFSET]
+            places, mask = slice(0, time), None
+        positions = self.positions[POSITION_OFFSET:][places]  # (time, d_model) or (batch, time, d_model)
         embedded = self.embed_tokens(tokens)
         x = embedded * self.embed_scale + positions  # in float32, whatever the embedding's type
         x = self.dropout(x.to(embedded.dtype))
-        if start and time > 1:  # (time, start + time): every earlier token, and of the new ones those up to oneself
-            causal = torch.ones(time, start + time, dtype=torch.bool, device=tokens.device).tril(start)
         for layer, block in enumerate(self.layers):
-            x = block(x, causal, cache, layer)
+            x = block(x, mask, cache, layer)
         if cache is not None:
-            cache.length += time
+            cache.advance(time)
         return self.layer_norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:

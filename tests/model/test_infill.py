@@ -190,7 +190,7 @@ def test_five_megabytes_around_a_hole_are_not_all_read(tokenizer: Tokenizer, mon
     infill(model, InfillRequest(before, after))
     infill_holes(model, [before, after])
     continue_text(model, before)
-    assert max(lengths) == 512 * model.healer.longest
+    assert max(lengths) == 512 * model.tokenizer.healer.longest
 
 
 # --- the end of a span -------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_typed_text_that_is_respelled_may_fill_the_context(tokenizer: Tokenizer)
 def test_a_delimiter_that_is_typed_ends_nothing(tokenizer: Tokenizer) -> None:
     """`<|` ends a span when the model says it of its own accord, not while it repeats what a person has typed."""
     model, _ = speaking(tokenizer, [*spelled(tokenizer, "x "), 4, *tokenizer.encode("y"), tokenizer.sentinels.end])
-    assert model.healer.take_back(tokenizer.encode("x <|"))[1] == b"<|"  # there is `<|/`, which is longer
+    assert model.tokenizer.healer.take_back(tokenizer.encode("x <|"))[1] == b"<|"  # there is `<|/`, which is longer
     answer = infill(model, InfillRequest("a", "b", typed="x <|"))
     assert (answer.text, answer.stopped) == ("y", "end-of-mask")
     model, _ = speaking(tokenizer, [*spelled(tokenizer, "x "), 4, *tokenizer.encode("y"), tokenizer.sentinels.end])
@@ -266,7 +266,7 @@ def test_a_delimiter_that_is_typed_ends_nothing(tokenizer: Tokenizer) -> None:
 
 def test_one_line_ends_where_a_typed_line_end_grows(tokenizer: Tokenizer) -> None:
     model, _ = speaking(tokenizer, [*tokenizer.encode("\r\n"), *tokenizer.encode("x")])
-    assert model.healer.take_back(tokenizer.encode("\r"))[1] == b"\r"
+    assert model.tokenizer.healer.take_back(tokenizer.encode("\r"))[1] == b"\r"
     answer = infill(model, InfillRequest("a", "b", typed="\r", one_line=True))
     assert (answer.text, answer.stopped) == ("", "line")
 

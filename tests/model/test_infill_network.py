@@ -114,7 +114,7 @@ def test_holes_filled_in_one_pass_are_those_filled_one_after_the_other(fresh: Fr
     prompt = recorder.held[: start_of_span(recorder.held, model.tokenizer)]
     engine = fresh()[0].engine
     scores, spoken = engine.prefill(prompt), []
-    while len(spoken) < 6 and (token := int(scores.argmax())) not in model.ends:
+    while len(spoken) < 6 and (token := int(scores.argmax())) not in model.tokenizer.ends:
         spoken.append(token)
         scores = engine.step(token)
     assert second.text == model.tokenizer.decode(spoken)
@@ -129,8 +129,8 @@ def test_cached_answers_are_what_the_whole_network_says(
     """Against the plainest loop there is: every token from a pass over everything. With nothing to take back of what is
     typed, healing has no say either."""
     model, recorder = fresh()
-    typed = tokenizer.decode(model.healer.take_back(tokenizer.encode(typed))[0])
-    certain, rest = model.healer.take_back(tokenizer.encode(typed))
+    typed = tokenizer.decode(model.tokenizer.healer.take_back(tokenizer.encode(typed))[0])
+    certain, rest = model.tokenizer.healer.take_back(tokenizer.encode(typed))
     if rest:  # what is left can be taken back in its turn
         typed, certain = "", []
     answer = infill(model, InfillRequest(left, right, HEADER, typed, max_tokens=6))
@@ -139,7 +139,7 @@ def test_cached_answers_are_what_the_whole_network_says(
     with torch.inference_mode():
         while len(spoken) < 6:
             token = int(network.logits(network(torch.tensor([tokens + spoken]))[0, -1]).argmax())
-            if token in model.ends:
+            if token in model.tokenizer.ends:
                 break
             spoken.append(token)
     assert (answer.text, answer.tokens) == (tokenizer.decode(spoken), len(spoken))

@@ -31,7 +31,7 @@ class Limits:
 
     max_tokens: int
     stops: tuple[str, ...] = ()  # the text from the first of these on is cut off
-    truncate: str = ""  # a name in methods.TRUNCATIONS; "" cuts nothing
+    truncate: str = ""  # a name in truncations.TRUNCATIONS; "" cuts nothing
     one_line: bool = False  # end with the line
 
 
