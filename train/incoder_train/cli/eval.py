@@ -58,7 +58,7 @@ def evaluate(
         float, typer.Option(min=0.01, max=1.0, help="With a temperature: of the likeliest tokens.")
     ] = 0.95,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each case, for pass@k.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Cases asked at a time, and kept when they are done.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Cases asked at a time, and kept when they are done.")] = 64,
     benchmarks: Annotated[Path | None, typer.Option(help="A folder of benchmarks that do not come along.")] = None,
     cases: Annotated[
         Path | None, typer.Option(help="With heldout: a file of JSON lines with the cases to ask.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 5  # of the share, of equal width
-MEASURES = {"pass@1": "pass rate (%)", "exact": "exact match (%)"}
+MEASURES = {"pass": "pass rate (%)", "exact": "exact match (%)"}
 
 Point = tuple[float, float, float, float]  # share right of the hole, mean, low and high end of its interval; 0 to 1
 

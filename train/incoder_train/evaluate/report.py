@@ -29,7 +29,7 @@ def interval(values: Sequence[float]) -> Interval:
         return wilson(round(sum(values)), len(values))
     sample = np.asarray(values)
     rng = np.random.default_rng(0)
-    resampled = [sample[rng.integers(len(sample), size=len(sample))].mean() for _ in range(RESAMPLES)]
+    resampled = sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(1)  # (resamples,)
     low, high = np.quantile(resampled, [0.025, 0.975])
     return float(low), float(high)
 

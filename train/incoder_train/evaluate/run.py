@@ -4,11 +4,9 @@ finished batch is kept beside it (`journal`), so that a run which was stopped, e
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -42,6 +40,21 @@ class Result:
     seconds: float  # of asking and scoring
 
 
+def resolved(task: Task, asked: Settings, split: str | None, method: str | None) -> Settings:
+    """`asked` with a split and a method of the task, by default its first ones. Raises UserError when it has no such ones."""
+    method = method or task.methods[0]
+    require_known(f"method for {task.name}", method, task.methods)
+    if asked.cases and not task.takes_cases:
+        raise UserError(f"{task.name} has its own cases; leave --cases out")
+    if split is not None and (asked.cases or task.splits == ("",)):
+        said = "the file of --cases says the kind of each case" if asked.cases else f"{task.name} is not split"
+        raise UserError(f"{said}; leave --split out")
+    if not asked.cases:
+        split = task.splits[0] if split is None else split
+        require_known(f"split of {task.name}", split, task.splits)
+    return replace(asked, task=task.name, split=split or "", method=method)
+
+
 def run(
     task: Task, settings: Settings, out: Path | None = None, progress: Progress = lambda done, total: None
 ) -> Result:
@@ -54,11 +67,10 @@ def run(
     if out and (finished := read_result(out, fingerprint)):
         return Result(**finished)
     with Journal(out, fingerprint) as journal:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # scores of programs wait for processes
-            for start in range(0, len(cases), settings.batch):
-                if start >= journal.cases:
-                    journal.append(ask(task, cases[start : start + settings.batch], settings, pool))
-                progress(min(start + settings.batch, len(cases)), len(cases))
+        for start in range(0, len(cases), settings.batch):
+            if start >= journal.cases:
+                journal.append(ask(task, cases[start : start + settings.batch], settings))
+            progress(min(start + settings.batch, len(cases)), len(cases))
         records = [record for batch in journal.batches for record in batch["cases"]]
         result = Result(
             task.name,
@@ -77,13 +89,12 @@ def run(
     return result
 
 
-def ask(task: Task, batch: Sequence[Case], settings: Settings, pool: ThreadPoolExecutor) -> dict[str, Any]:
+def ask(task: Task, batch: Sequence[Case], settings: Settings) -> dict[str, Any]:
     """What the journal keeps of a batch."""
     started = time.monotonic()
     generator = None if settings.method == RETRIEVAL else load_model(settings.model or BUNDLED)
     answers = task.answer(batch, settings, generator)
-    scores = pool.map(task.score, batch, answers)
-    records = [record(*of_case) for of_case in zip(batch, answers, scores, strict=True)]
+    records = [record(case, one, task.score(case, one)) for case, one in zip(batch, answers, strict=True)]
     return {"cases": records, "seconds": time.monotonic() - started}
 
 
