@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from incoder_train.evaluate.case import Settings, Task
     from incoder_train.evaluate.run import Result
 
-WIDE = 120  # columns of a table where there is no terminal to ask
+WIDE = 130  # columns of a table where there is no terminal to ask
 
 
 class EvalCommand(TyperCommand):

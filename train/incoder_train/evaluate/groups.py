@@ -100,7 +100,7 @@ def _compared(label: str, task: str, split: str, measure: str, lang: str = "") -
 
 
 def _at_cursor(label: str, lang: str) -> Row:
-    """As an editor asks. Left to right there is no such way, so that column stays empty."""
+    """As an editor asks, the beginning of the line forced onto the answer. Left to right nothing is forced: no comparison."""
     anchored, retrieved = (Measured(Run("heldout", "rest-of-line", m), "exact", lang) for m in (ANCHORED, RETRIEVAL))
     return Row(label, (anchored, None, retrieved, None))
 
@@ -111,9 +111,14 @@ def _gain(label: str, task: str, split: str, lang: str = "") -> tuple[Row, Row]:
     if not lang:
         paper = Ratio(Paper(Run(task, split), "exact"), Paper(Run(task, split, LEFT_TO_RIGHT), "exact"))
     return (
-        Row(f"{label}: infilling against left to right", (Ratio(infilled, continued), None, None, paper)),
-        Row(f"{label}: infilling against retrieval", (Ratio(infilled, retrieved), None, None, None)),
+        Row(f"{label}, exact / left to right", (Ratio(infilled, continued), None, None, paper)),
+        Row(f"{label}, exact / retrieval", (Ratio(infilled, retrieved), None, None, None)),
     )
+
+
+def _predicted(label: str, lang: str) -> Row:
+    run = Run("bits-per-byte", method=LEFT_TO_RIGHT)
+    return Row(label, (None, Measured(run, "bits_per_byte", lang), None, None))
 
 
 QUALITY = Group(
@@ -126,20 +131,15 @@ QUALITY = Group(
         _compared("HumanEval multi-line, pass", INFILL, "multi-line", "pass"),
         _compared("HumanEval multi-line, exact", INFILL, "multi-line", "exact"),
         _compared("HumanEval random-span-light, pass", INFILL, "random-span-light", "pass"),
-        _compared("held-out Python, a line, exact", "heldout", "single-line", "exact", "python"),
-        _compared("held-out TypeScript, a line, exact", "heldout", "single-line", "exact", "typescript"),
-        _at_cursor("held-out Python, rest of a line at the cursor, exact", "python"),
-        _at_cursor("held-out TypeScript, rest of a line at the cursor, exact", "typescript"),
-        *_gain("HumanEval single-line, exact", INFILL, "single-line"),
-        *_gain("held-out Python, a line, exact", "heldout", "single-line", "python"),
-        *_gain("held-out TypeScript, a line, exact", "heldout", "single-line", "typescript"),
-        *(
-            Row(
-                f"held-out {name}, bits per byte",
-                (None, Measured(Run("bits-per-byte", method=LEFT_TO_RIGHT), "bits_per_byte", lang), None, None),
-            )
-            for name, lang in (("Python", "python"), ("TypeScript", "typescript"))
-        ),
+        _compared("held-out Python line, exact", "heldout", "single-line", "exact", "python"),
+        _compared("held-out TypeScript line, exact", "heldout", "single-line", "exact", "typescript"),
+        _at_cursor("held-out Python rest of line, exact", "python"),
+        _at_cursor("held-out TypeScript rest of line, exact", "typescript"),
+        *_gain("HumanEval line", INFILL, "single-line"),
+        *_gain("held-out Python line", "heldout", "single-line", "python"),
+        *_gain("held-out TypeScript line", "heldout", "single-line", "typescript"),
+        _predicted("held-out Python, bits per byte", "python"),
+        _predicted("held-out TypeScript, bits per byte", "typescript"),
     ),
 )
 

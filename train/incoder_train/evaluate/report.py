@@ -111,6 +111,7 @@ def published(paper: Published | None) -> str:
 
 def tabulate_group(group: Group, results: Mapping[Run, Result], tasks: Mapping[str, Task]) -> Table:
     table = Table("", *group.columns)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for row in group.rows:
