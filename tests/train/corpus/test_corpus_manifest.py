@@ -7,6 +7,7 @@ import pytest
 import incoder_train
 from incoder_train.corpus.licence import permissive
 from incoder_train.corpus.manifest import (
+    HELD_OUT,
     KINDS,
     Archive,
     Checkout,
@@ -166,7 +167,31 @@ def test_mistakes_in_entries_of_each_kind(tmp_path: Path, old: str, new: str, co
 
 def test_what_is_held_out() -> None:
     assert all(map(held_out, ["Rich", "ada/rich", "ada/rich.git", "python3-rich", "node-zod", "python-attrs"]))
+    assert all(
+        map(held_out, ["librust-anyhow-dev", "golang-github-spf13-cobra-dev", "libcli11-dev", "@tanstack/query-core"])
+    )
     assert not any(map(held_out, ["", "enrich", "rich/console", "types-attrs", "@hono/node-server"]))
+    assert not any(map(held_out, ["librich", "rich-dev", "librust-anyhow-macros-dev", "golang-cobra"]))
+
+
+def test_the_guard_turns_around_for_what_is_held_out(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text("held_out = true\n" + SOUND.replace("networkx", "httpx"))
+    assert read_manifest(tmp_path / "m.toml").held_out
+    for text, complaint in (
+        ("held_out = true\n" + SOUND, "says held_out = true, but networkx is not in HELD_OUT"),
+        ("held_out = false\n" + SOUND.replace("networkx", "httpx"), "httpx is held out for evaluation"),
+        ("held_out = 1\n" + SOUND, "'held_out' is 1, but it must be true or false"),
+    ):
+        (tmp_path / "m.toml").write_text(text)
+        with pytest.raises(UserError, match=complaint):
+            read_manifest(tmp_path / "m.toml")
+
+
+def test_what_is_held_out_has_a_manifest() -> None:
+    """Every name of the guard is pinned there (the module `attr` is the package attrs)."""
+    listed = {plain_name(archive.name) for archive in read_manifest(RECIPES / "heldout.manifest.toml").archives}
+    packaged = {name for name in HELD_OUT if any(held_out(full) and name in full for full in listed)}
+    assert packaged == HELD_OUT
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from incoder_train.cli import bundle, convert, data, infill, launch, plan, tokenizer, train
+from incoder_train.cli import eval as evaluation
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="InCoder: code infilling, from training to use."
@@ -22,6 +23,7 @@ app.add_typer(tokenizer.app, name="tokenizer")
 app.command()(plan.plan)
 app.add_typer(train.app, name="train")
 app.add_typer(launch.app, name="launch")
+app.command("eval", cls=evaluation.EvalCommand, no_args_is_help=True)(evaluation.evaluate)
 app.command()(bundle.bundle)
 app.command()(convert.convert)
 

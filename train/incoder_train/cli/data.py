@@ -124,13 +124,14 @@ def data_shard(
     with one_sentence():
         from incoder_model.tokenizer import TokenizerError, load_tokenizer
         from incoder_train.corpus import read_documents
-        from incoder_train.corpus.build import read_statistics
+        from incoder_train.corpus.build import read_statistics, require_trainable
         from incoder_train.tokens.shards import attributed, write_shard
 
         try:
             loaded = load_tokenizer(tokenizer)
         except TokenizerError as error:
             raise UserError(str(error)) from None
+        require_trainable(corpus)
         front = read_statistics(corpus).options["front_probability"]
         for split in ("train", "validation"):
             documents = map(attributed, read_documents(corpus, split))

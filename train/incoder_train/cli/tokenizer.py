@@ -74,6 +74,9 @@ def tokenizer_train(
 
     console, started = Console(), time.monotonic()
     with one_sentence():
+        from incoder_train.corpus.build import require_trainable
+
+        require_trainable(corpus)
         if memory is None and sample_mb is None:
             memory = DEFAULT_MEMORY
         with console.status("measuring the corpus"):

@@ -21,7 +21,7 @@ from incoder_train.corpus.collect import fetch
 from incoder_train.corpus.document import Document
 from incoder_train.corpus.finishing import benchmark_windows, top_originals
 from incoder_train.corpus.lines import PART, read_part
-from incoder_train.corpus.manifest import Manifest, read_manifest
+from incoder_train.corpus.manifest import Manifest, held_out, read_manifest
 from incoder_train.corpus.options import Options
 from incoder_train.corpus.reading import SORTING
 from incoder_train.corpus.runner import UNFINISHED, Counts, Progress, Step, merge, place, run, writing
@@ -131,6 +131,18 @@ def read_statistics(out: Path) -> Statistics:
         raise UserError(f"There is no finished corpus in {out}; build it first.") from None
     except (ValueError, TypeError, LookupError) as error:
         raise UserError(f"{out / REPORT} is not what this version writes ({error}); build the corpus again.") from None
+
+
+def require_trainable(out: Path) -> None:
+    """Raises UserError if the corpus in `out` has packages that models are tested on, or there is no finished one."""
+    try:
+        archives = json.loads((out / REPORT).read_bytes()).get("archives", [])
+    except FileNotFoundError:
+        raise UserError(f"There is no finished corpus in {out}; build it first.") from None
+    if kept := next((archive["name"] for archive in archives if held_out(archive["name"])), None):
+        raise UserError(
+            f"{out} has {kept}, which models are tested on and must not be trained on; take another corpus."
+        )
 
 
 def read_documents(out: Path, split: str | None = None) -> Iterator[Document]:

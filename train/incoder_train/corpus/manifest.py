@@ -29,9 +29,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
-# Kept for our own evaluation: a model must never have seen them.
-HELD_OUT = frozenset({"starlette", "httpx", "pydantic", "textual", "attrs", "attr", "rich", "zod", "hono", "fastify"})
-
+# Kept for our own evaluation: a model must never have seen them. recipes/heldout.manifest.toml pins them.
+HELD_OUT = frozenset(
+    {"starlette", "httpx", "pydantic", "textual", "attrs", "attr", "rich", "click", "flask", "trio", "werkzeug"}
+    | {"zod", "hono", "fastify", "koa", "commander", "immer", "mobx", "msw", "query-core"}
+    | {"anyhow", "walkdir", "cobra", "cli11"}
+)
+# What Debian writes around the name of a library, by language.
+PACKAGED = re.compile(r"(?:python3?|node)-(.+)|(?:librust-|golang-github-[a-z0-9]+-|lib)(.+)-dev")
 
 STARS_FROM = frozenset({"python", "jupyter", "javascript"})  # the paper's crawls, see `sources.stars`
 
@@ -117,6 +122,7 @@ class Manifest:
     tests_share: float  # at most this share of an archive's characters may be tests, 0 to 1
     archives: tuple[Entry, ...]
     options: Options
+    held_out: bool = False  # what models are tested on: every archive must be one of HELD_OUT, instead of none
 
 
 KINDS: dict[str, type[Entry]] = {
@@ -140,8 +146,15 @@ FILENAMES = {
         "a Debian package (name_version_arch.deb)",
     ),
 }
-MANIFEST_KEYS = {"name": str, "extensions": list, "tests_share": float, "archive": list}
-TYPES = {str: "a string", int: "a whole number", list: "a list", float: "a number with a decimal point"}
+REQUIRED_KEYS = {"name": str, "extensions": list, "tests_share": float, "archive": list}
+MANIFEST_KEYS = REQUIRED_KEYS | {"held_out": bool}
+TYPES = {
+    bool: "true or false",
+    str: "a string",
+    int: "a whole number",
+    list: "a list",
+    float: "a number with a decimal point",
+}
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -159,11 +172,18 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(choices, dict):
         raise UserError(f"{path}: 'options' must be a table; write [options] above its keys.")
     options = set_options(Options(), choices, f"{path}, [options]")
-    _check_keys(table, MANIFEST_KEYS, MANIFEST_KEYS, f"{path}")
+    _check_keys(table, MANIFEST_KEYS, REQUIRED_KEYS, f"{path}")
     archives = tuple(
         _entry(entry, f"{path}, archive {number}") for number, entry in enumerate(table["archive"], start=1)
     )
-    manifest = Manifest(table["name"], tuple(table["extensions"]), table["tests_share"], archives, options)
+    manifest = Manifest(
+        table["name"],
+        tuple(table["extensions"]),
+        table["tests_share"],
+        archives,
+        options,
+        table.get("held_out", False),
+    )
     _check_values(manifest, path)
     return manifest
 
@@ -185,7 +205,7 @@ def _check_keys(table: object, types: Mapping[str, type], required: Iterable[str
         if key not in types:
             near = difflib.get_close_matches(key, types, n=1, cutoff=0.0)[0]
             raise UserError(f"{where}: the key '{key}' is unknown; the nearest known key is '{near}'.")
-        if not isinstance(value, types[key]) or isinstance(value, bool):
+        if not isinstance(value, types[key]) or (isinstance(value, bool) and types[key] is not bool):
             raise UserError(f"{where}: '{key}' is {value!r}, but it must be {TYPES[types[key]]}.")
     if missing := [key for key in required if key not in table]:
         raise UserError(f"{where}: the key '{missing[0]}' is missing; add it.")
@@ -202,7 +222,13 @@ def _check_values(manifest: Manifest, path: Path) -> None:
     seen = set()
     for archive in manifest.archives:
         name = plain_name(archive.name)
-        if held_out(archive.name) or held_out(getattr(archive, "repository", "")):
+        if manifest.held_out:
+            if not held_out(archive.name):
+                raise UserError(
+                    f"{path} says held_out = true, but {archive.name} is not in HELD_OUT, so others may train on it; "
+                    "add it there (corpus/manifest.py), or remove it here."
+                )
+        elif held_out(archive.name) or held_out(getattr(archive, "repository", "")):
             raise UserError(f"{path}: {archive.name} is held out for evaluation and must not be trained on; remove it.")
         if name in seen:
             raise UserError(f"{path}: {archive.name} is listed twice; keep one of the two.")
@@ -233,6 +259,7 @@ def plain_name(name: str) -> str:
 
 def held_out(name: str) -> bool:
     """Is it one of our evaluation's projects? A repository counts by its bare name, whoever owns it, as in the paper's
-    pipeline; a Debian package without the prefix of its language."""
-    bare = re.sub(r"^(?:python3?|node)-", "", plain_name(name.rpartition("/")[2].removesuffix(".git")))
-    return bare in HELD_OUT
+    pipeline; a Debian package without what marks its language."""
+    bare = plain_name(name.rpartition("/")[2].removesuffix(".git"))
+    packaged = PACKAGED.fullmatch(bare)
+    return bare in HELD_OUT or (packaged is not None and (packaged[1] or packaged[2]) in HELD_OUT)

@@ -97,3 +97,4 @@ class Task:
     splits: tuple[str, ...] = ("",)  # the first is the default
     summary: Callable[[Sequence[Scores]], dict[str, float]] = means
     percent: bool = True  # measures are shares, shown as percentages
+    takes_cases: bool = False  # settings.cases may bring others than its own
