@@ -30,7 +30,7 @@ def brought(settings: Settings, name: str, source: str) -> Path:
 
 
 def read_rows(path: Path, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of a gzipped file of JSON lines. Raises UserError when it is another kind of file, or empty, or one lacks a key."""
+    """The objects of a gzipped file of JSON lines, at least one. Raises UserError when it is another file, or one lacks a key."""
     try:
         text = gzip.decompress(path.read_bytes()).decode("utf-8")
         rows = [json.loads(line) for line in text.splitlines() if line]

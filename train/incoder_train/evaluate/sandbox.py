@@ -34,6 +34,7 @@ MEMORY = 1 << 30  # bytes of address space
 
 _PATIENCE = 20.0  # seconds beyond a program's own after which its keeper is taken for dead
 _START = "import sys; sys.path.append(sys.argv[1]); from incoder_train.evaluate.jail.zygote import main; main()"
+_PYTHON = (sys.executable, "-S", "-s", "-B", "-c", _START)  # with the standard library and nothing else
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def run_programs(
 ) -> list[Verdict]:
     """A verdict for each program, in order. Equal programs are run once.
 
-    `seconds` are of the clock on the wall, `memory` is in bytes, both for one program; `workers` run at a time, as many as
+    `seconds` (on the wall clock) and `memory` (bytes of address space) are for each program; `workers` run at a time, as many as
     there are processors if None. Raises UserError where programs cannot be locked in."""
     way = way or available_way()
     unique = list(dict.fromkeys(programs))
@@ -111,15 +112,7 @@ class _Keeper:
         """Returns why programs cannot be locked in this way, None when they can."""
         arguments = [Path(incoder_train.__file__).absolute().parents[1], self._way, self._seconds, self._memory]
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-S",
-                "-s",
-                "-B",
-                "-c",
-                _START,
-                *map(str, arguments),
-            ],  # the standard library, nothing else
+            [*_PYTHON, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

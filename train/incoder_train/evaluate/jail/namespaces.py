@@ -16,16 +16,16 @@ from pathlib import Path
 
 from incoder_train.evaluate.jail import kernel
 
-_USER, _PROCESSES, _NETWORK, _MOUNTS, _INTERPROCESS, _HOST_NAME = (
-    0x10000000,
-    0x20000000,
-    0x40000000,
-    0x00020000,
-    0x08000000,
-    0x04000000,
-)
+_OWN = {
+    "user": 0x10000000,
+    "processes": 0x20000000,
+    "network": 0x40000000,
+    "mounts": 0x00020000,
+    "interprocess": 0x08000000,
+    "host name": 0x04000000,
+}
 _READ_ONLY, _NO_SETUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_KEPT = {"noexec": 8, "noatime": 1024, "nodiratime": 2048}  # flags of a mount that a namespace may not take off
+_NO_EXECUTION = 8  # where a mount has it, a namespace may not take it off
 _DETACH = 2
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _NOBODY = 65534
@@ -38,7 +38,7 @@ def enter(readable: Sequence[Path], root: Path, machine: str) -> None:
     and never returns itself. `root` is an empty folder to build on. Raises OSError, in either, where namespaces are forbidden;
     the process is of no use then."""
     user, group = os.geteuid(), os.getegid()
-    kernel.call("unshare", _USER | _PROCESSES | _NETWORK | _MOUNTS | _INTERPROCESS | _HOST_NAME)
+    kernel.call("unshare", sum(_OWN.values()))
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{_NOBODY} {user} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{_NOBODY} {group} 1", encoding="ascii")
@@ -48,7 +48,7 @@ def enter(readable: Sequence[Path], root: Path, machine: str) -> None:
     kernel.prctl(kernel.PARENT_DEATH_SIGNAL, signal.SIGKILL)
     _mount(None, Path("/"), _RECURSIVE | _PRIVATE)
     _mount("tmpfs", root, _NO_SETUID | _NO_DEVICES, kind="tmpfs", options="size=1m,mode=755")
-    (root / "work").mkdir()
+    (root / "empty").mkdir()
     for path in readable:
         place = root / path.relative_to("/")
         if path.is_dir():
@@ -62,7 +62,7 @@ def enter(readable: Sequence[Path], root: Path, machine: str) -> None:
     os.chdir(root)
     kernel.call("syscall", _PIVOT_ROOT[machine], b".", b".")
     kernel.call("umount2", b".", _DETACH)
-    os.chdir("/work")
+    os.chdir("/empty")
 
 
 def _mount(source: str | None, target: Path, flags: int, kind: str | None = None, options: str | None = None) -> None:
@@ -77,6 +77,5 @@ def _mounts_below(root: Path) -> list[tuple[Path, int]]:
         _, _, _, _, place, options, *_ = line.split()
         path = Path(os.fsdecode(place.decode("unicode_escape").encode("latin-1")))  # a space stands there as \040
         if path.is_relative_to(root):
-            path_options = options.decode().split(",")
-            found.append((path, sum(flag for name, flag in _KEPT.items() if name in path_options)))
+            found.append((path, _NO_EXECUTION if b"noexec" in options.split(b",") else 0))
     return found
