@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_model.tokenizer import BOS, Tokenizer
+from incoder_model.tokenizer import BOS, Tokenizer, assemble
 from incoder_train.errors import UserError
 from incoder_train.evaluate import scoring
 from incoder_train.evaluate.case import CAUSAL_MASK, LEFT_TO_RIGHT, METHODS, RERANK, Answer, Settings
@@ -63,6 +63,22 @@ def parts(sequence: list[int], tokenizer: Tokenizer) -> tuple[list[int], list[in
     assert sequence[-1] == s.end
     assert second in (None, last - 1)
     return sequence[:first], sequence[first + 1 : last - (second is not None)], sequence[last + 1 : -1]
+
+
+@pytest.mark.parametrize("long", WORDS)
+def test_a_hole_is_as_wide_for_a_word_that_is_a_token_as_for_one_that_hides_in_one(long: str):
+    merges = [("m", long[1]), (long[:2], long[2]), (".", long), (f".{long}", "("), (f".{long}(", "a")]
+    lopsided = assemble([left + right for left, right in merges], merges)
+    assert len(lopsided.encode(f".{long}(a")) == 1
+    built = build(lopsided, "math.", "(a, b) + sum(a, b)")
+    for name, hole in (("infill-token", ".max(a"), ("infill-region", "math.max(a, b) + sum")):
+        (before, after, larger), smaller = (
+            [lopsided.decode(part) for part in parts(one[1:], lopsided)] for one in words_of(built, name)
+        )
+        assert larger == hole
+        assert smaller == [before, after, hole.replace("max", "min")]
+    larger, smaller = (lopsided.decode(tokens) for tokens in words_of(built, "left-region"))
+    assert larger == smaller.replace("min", "max") == "math.max(a, b) + sum"
 
 
 text = st.text(" \nabcx(),.=_distanceé😀", max_size=60)
@@ -194,28 +210,19 @@ def test_only_words_are_kept_apart():
     assert joined(["x", "=", "a", "if", "_b", "else", "3", "", "#", "c"]) == "x=a if _b else 3 #c"
 
 
-def test_data_as_they_come_from_the_repository_will_do(benchmarks: Path, monkeypatch: pytest.MonkeyPatch):
-    packed = benchmarks / "cloze-maxmin/python/clozeTest.json.gz"
-    packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
-    packed.unlink()
-    monkeypatch.setenv("INCODER_BENCHMARKS", str(benchmarks))
-    assert len(TASK.cases(Settings("cloze"))) == 2
-
-
 def test_what_is_missing_is_said_in_a_sentence(benchmarks: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("INCODER_BENCHMARKS", raising=False)
     folder = benchmarks / "cloze-maxmin" / "python"
-    with pytest.raises(UserError, match=r"do not come along.*INCODER_BENCHMARKS"):
+    with pytest.raises(UserError, match=r"clozeTest\.json\.gz does not come along.*INCODER_BENCHMARKS.*CodeXGLUE"):
         TASK.cases(Settings("cloze"))
-    with pytest.raises(UserError, match=r"has no cloze-maxmin/ruby/clozeTest\.json"):
+    with pytest.raises(UserError, match=r"has no cloze-maxmin/ruby/clozeTest\.json\.gz"):
         TASK.cases(Settings("cloze", "ruby", benchmarks=benchmarks))
     (folder / "answers.txt").write_text("maxmin-1<CODESPLIT>max\n")
     with pytest.raises(UserError, match="whether maxmin-2 is max or min"):
         TASK.cases(Settings("cloze", benchmarks=benchmarks))
     (folder / "answers.txt").unlink()
-    with pytest.raises(UserError, match=r"answers/python/answers\.txt"):
+    with pytest.raises(UserError, match=r"answers\.txt; it is from evaluator/answers/python in ClozeTesting-maxmin"):
         TASK.cases(Settings("cloze", benchmarks=benchmarks))
-    (folder / "answers.txt").write_text("maxmin-1<CODESPLIT>max\n")
     for content in (
         b"no gzip",
         gzip.compress(b"no json"),
@@ -223,7 +230,7 @@ def test_what_is_missing_is_said_in_a_sentence(benchmarks: Path, monkeypatch: py
         gzip.compress(b'[{"idx": "a"}]'),
     ):
         (folder / "clozeTest.json.gz").write_bytes(content)
-        with pytest.raises(UserError, match="not a list of items"):
+        with pytest.raises(UserError, match="no gzipped list of items"):
             TASK.cases(Settings("cloze", benchmarks=benchmarks))
 
 

@@ -113,6 +113,8 @@ def test_cases_are_of_as_many_files_as_there_are_and_of_each_a_few():
     ids = [case.id for case in cut_cases(sources, _case, 6, 3)]
     assert len(set(ids)) == 6
     assert [case.id for case in cut_cases(sources[::-1], _case, 6, 3)] == ids  # whatever order they come in
+    many = [source("def f(): return 1\n", f"m{k:02}.py") for k in range(20)]
+    assert [case.path for case in cut_cases(many, _case, 20)] != [one.path for one in many]  # no package comes first
     fewer = cut_cases(sources[:1], _case, 3, 3)
     assert {case.id for case in fewer} <= {
         case.id for case in cut_cases(sources, _case, 12, 3)

@@ -112,10 +112,8 @@ def sequences(
 ) -> Sequences:
     """What to score for each of `formats` and `words`: sequences of at most `context` tokens that begin with `front`.
 
-    A text too long loses what is farthest from the word, on both sides alike; if no format reads the right side to its end,
-    on the left. Raises ValueError when not even the word fits.
+    A text too long loses what is farthest from the word, on both sides alike. Raises ValueError when not even the word fits.
     """
-    one_sided = all(name in ("left-break", "left-token", "left-region") for name in formats)
     sides = tokenizer.encode(left), tokenizer.encode(right)
     while True:
         cut = pieces(left, words, right, tokenizer)
@@ -125,18 +123,16 @@ def sequences(
         excess = max(len(tokens) for by_word in built.values() for tokens in by_word.values()) - context
         if excess <= 0:
             return built
-        if not sides[0] and (one_sided or not sides[1]):
+        if not any(sides):
             raise ValueError(f"{context} tokens of context have no room for a word and what stands around it")
-        kept = _kept(len(sides[0]), len(sides[1]), excess, one_sided)
+        kept = _kept(len(sides[0]), len(sides[1]), excess)
         sides = sides[0][len(sides[0]) - kept[0] :], sides[1][: kept[1]]
         # What is left of a character that was cut through goes with the rest.
         left, right = (tokenizer.decode_bytes(side).decode("utf-8", "ignore") for side in sides)
 
 
-def _kept(left: int, right: int, excess: int, one_sided: bool) -> tuple[int, int]:
+def _kept(left: int, right: int, excess: int) -> tuple[int, int]:
     """How many tokens of each side stay when `excess` go, the longer side's first."""
-    if one_sided:
-        return max(0, left - excess), right
     room = max(0, left + right - excess)
     kept_left = min(left, max(room // 2, room - right))
     return kept_left, min(right, room - kept_left)

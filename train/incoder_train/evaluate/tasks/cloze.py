@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,12 +29,14 @@ from incoder_model import metadata
 from incoder_model.tokenizer import BOS
 from incoder_train.errors import UserError
 from incoder_train.evaluate import scoring
+from incoder_train.evaluate.benchmarks import brought
 from incoder_train.evaluate.case import CAUSAL_MASK, LEFT_TO_RIGHT, RERANK, Answer, Case, Limits, Scores, Settings, Task
 
 if TYPE_CHECKING:
     from incoder_model.batch import Generator
 
 WORDS = ("max", "min")
+SOURCE = "ClozeTesting-maxmin of microsoft/CodeXGLUE"  # where the items and, apart from them, the right words are
 MASK = "<mask>"
 SEPARATOR = "<CODESPLIT>"  # between an item's name and the right word
 EXTENSIONS = {"python": ".py", "javascript": ".js", "ruby": ".rb", "go": ".go", "java": ".java", "php": ".php"}
@@ -49,17 +50,16 @@ CHOICE = {CAUSAL_MASK: "infill-region", LEFT_TO_RIGHT: "left-token", RERANK: "le
 
 def cases(settings: Settings) -> list[Case]:
     language = settings.split or next(iter(EXTENSIONS))
-    folder = _folder(settings, language)
-    right_words = _answers(folder / "answers.txt", language)
+    items = _items(brought(settings, f"cloze-maxmin/{language}/clozeTest.json.gz", f"data/cloze-maxmin in {SOURCE}"))
+    answers = brought(settings, f"cloze-maxmin/{language}/answers.txt", f"evaluator/answers/{language} in {SOURCE}")
+    words = _words(answers)
+    if unknown := [name for name, _, _ in items if words.get(name) not in WORDS]:
+        raise UserError(f"{answers} does not say whether {unknown[0]} is max or min; it does not belong to these items")
     header = metadata.header({"ext": EXTENSIONS[language]})
-    made = []
-    for name, left, right in _items(folder):
-        if right_words.get(name) not in WORDS:
-            raise UserError(
-                f"{folder / 'answers.txt'} does not say whether {name} is max or min; it is not the file that belongs to the items"
-            )
-        made.append(Case(name, left, right, right_words[name], Limits(1), header=header, lang=language, kind="cloze"))
-    return made
+    return [
+        Case(name, left, right, words[name], Limits(1), header=header, lang=language, kind="cloze")
+        for name, left, right in items
+    ]
 
 
 def answer(cases: Sequence[Case], settings: Settings, generator: Generator | None) -> list[Answer]:
@@ -67,7 +67,7 @@ def answer(cases: Sequence[Case], settings: Settings, generator: Generator | Non
         raise ValueError("no method of this task does without a model")
     asked = [_sequences(case, FORMATS[settings.method], generator) for case in cases]
     flat = [tokens for one in asked for by_word in one.values() for tokens in by_word.values()]
-    sums = iter([float(log_p.sum()) for log_p in generator.score(flat)])
+    sums = iter([float(log_p.sum(dtype=float)) for log_p in generator.score(flat)])
     answers = []
     for one in asked:
         found = {name: {word: next(sums) for word in by_word} for name, by_word in one.items()}
@@ -95,46 +95,19 @@ def _sequences(case: Case, formats: Sequence[str], generator: Generator) -> scor
 # --- the data ----------------------------------------------------------------------------------------------------
 
 
-def _folder(settings: Settings, language: str) -> Path:
-    """Where the items of `language` are."""
-    benchmarks = settings.benchmarks or (Path(named) if (named := os.environ.get("INCODER_BENCHMARKS")) else None)
-    wanted = f"cloze-maxmin/{language}/clozeTest.json"
-    if benchmarks is None:
-        raise UserError(
-            "the max/min cloze data do not come along: name, in INCODER_BENCHMARKS, a folder with "
-            f"{wanted} and answers.txt beside it, from ClozeTesting-maxmin in the repository microsoft/CodeXGLUE"
-        )
-    folder = benchmarks / "cloze-maxmin" / language
-    if not any((folder / name).is_file() for name in ("clozeTest.json.gz", "clozeTest.json")):
-        raise UserError(
-            f"{benchmarks} has no {wanted}; it is in ClozeTesting-maxmin in the repository microsoft/CodeXGLUE"
-        )
-    return folder
-
-
-def _answers(path: Path, language: str) -> dict[str, str]:
-    """The right word by the item's name."""
-    try:
-        lines = path.read_text(encoding="utf-8").split()
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing: the items do not hold the right words; put CodeXGLUE's "
-            f"ClozeTesting-maxmin/evaluator/answers/{language}/answers.txt there"
-        ) from None
-    except ValueError:
-        raise UserError(f"{path} is no text file; its lines look like maxmin-1{SEPARATOR}max") from None
-    return {name: word for name, _, word in (line.partition(SEPARATOR) for line in lines)}
-
-
-def _items(folder: Path) -> list[tuple[str, str, str]]:
+def _items(path: Path) -> list[tuple[str, str, str]]:
     """Name, text before the word and text after it, of each item."""
-    path = next(path for name in ("clozeTest.json.gz", "clozeTest.json") if (path := folder / name).is_file())
     try:
-        data = path.read_bytes()
-        items: list[dict[str, Any]] = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        items: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))
         return [(item["idx"], *_sides(item["nl_tokens"], item["pl_tokens"])) for item in items]
     except (ValueError, TypeError, KeyError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a list of items with idx, nl_tokens and pl_tokens ({error})") from None
+        raise UserError(f"{path} is no gzipped list of items with idx, nl_tokens and pl_tokens ({error})") from None
+
+
+def _words(path: Path) -> dict[str, str]:
+    """The right word by the item's name, from lines like maxmin-1<CODESPLIT>max."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split()
+    return {name: word for name, _, word in (line.partition(SEPARATOR) for line in lines)}
 
 
 def _sides(description: list[str], code: list[str]) -> tuple[str, str]:

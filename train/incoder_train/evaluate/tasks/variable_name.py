@@ -147,7 +147,7 @@ def _choose(cases: Sequence[Case], settings: Settings, generator: Generator) -> 
     scores = iter(generator.score([tokens for one in documents for tokens in one]))
     answers = []
     for names in candidates:
-        log_p = {name: float(next(scores).sum()) for name in names}
+        log_p = {name: float(next(scores).sum(dtype=float)) for name in names}
         answers.append(Answer([max(log_p, key=lambda name: log_p[name], default="")], {"log_probability": log_p}))
     return answers
 
