@@ -20,7 +20,7 @@ from incoder_train.evaluate.case import Case
 from incoder_train.evaluate.sources import Source
 
 CASES = 300
-EACH_FILE = 5  # at most
+EACH_FILE = 8  # at most
 SEED = 2022
 
 Range = tuple[int, int]  # [start, end) in characters of the file
