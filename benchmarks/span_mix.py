@@ -141,9 +141,7 @@ def train(name: str, mix: str, data: Path, tokenizer: Path, preset: str, steps: 
     if not checkpoint.exists():
         out.mkdir(parents=True, exist_ok=True)
         recipe = out.parent / f"{out.name}.toml"
-        recipe.write_text(
-            RECIPE.format(name=name, preset=preset, data=data, tokenizer=tokenizer, mix=mix, steps=steps)
-        )
+        recipe.write_text(RECIPE.format(name=name, preset=preset, data=data, tokenizer=tokenizer, mix=mix, steps=steps))
         subprocess.run([sys.executable, "-m", "incoder_train", "train", str(recipe), "--out", str(out)], check=True)
     return checkpoint
 

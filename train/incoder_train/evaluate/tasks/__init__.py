@@ -8,7 +8,14 @@ from importlib import import_module
 from incoder_train.evaluate.case import Task
 
 NAMES = (  # a line each; the module is called like the task
+    "humaneval-infill",
+    "humaneval",
+    "mbpp",
+    "cloze",
     "heldout",
+    "return-type",
+    "variable-name",
+    "docstring",
     "bits-per-byte",
 )
 
