@@ -39,7 +39,7 @@ def edit_distance(one: str, other: str) -> int:
     for character in other:
         equal = where.get(character, 0)
         level = (((equal & rises) + rises) ^ rises) | equal | falls  # diagonally, from the column before
-        right_rises = falls | (every & ~(level | rises))
+        right_rises = falls | ~(level | rises)
         right_falls = level & rises
         distance += bool(right_rises & last) - bool(right_falls & last)
         right_rises = right_rises << 1 | 1
