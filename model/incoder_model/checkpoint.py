@@ -1,7 +1,8 @@
 """A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
 
 Weights are read from safetensors only, so opening a stranger's model directory runs no code of theirs. Whatever is wrong
-with a directory is one sentence in a ModelDirectoryError.
+with a directory is one sentence in a ModelDirectoryError. Matrices may be stored in int8: then NAME has whole numbers, and
+NAME.scale a float for each of its rows (see `quantise`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine
 from incoder_model.infill import Model
+from incoder_model.quantise import SCALE, dequantise, quantise
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 
 if TYPE_CHECKING:
@@ -77,9 +79,9 @@ def load_transformer(directory: Path, dtype: torch.dtype | None = None) -> tuple
         raise ModelDirectoryError(f"{directory / WEIGHTS} is damaged ({error}); copy the file again") from None
     with torch.device("meta"):
         model = Transformer(config)
+    weights = as_network(weights, directory, dtype or torch.float32)
     check_weights(weights, model, directory)
-    wanted = dtype or torch.float32
-    model.load_state_dict({name: weight.to(wanted) for name, weight in weights.items()}, assign=True)
+    model.load_state_dict(weights, assign=True)
     model.rebuild_positions()
     return model.eval().requires_grad_(False), tokenizer
 
@@ -102,6 +104,25 @@ def read_config(directory: Path) -> ModelConfig:
         raise ModelDirectoryError(f"{directory / CONFIG} does not describe an InCoder model: {error}") from None
 
 
+def as_network(weights: Mapping[str, torch.Tensor], directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Stored weights as a network has them, in one type: int8 matrices times their scales."""
+    import torch
+
+    quantised = sorted(name for name, weight in weights.items() if weight.dtype is torch.int8)
+    aside = {*quantised, *(name + SCALE for name in quantised)}
+    whole = {name: weight.to(dtype) for name, weight in weights.items() if name not in aside}
+    for name in quantised:
+        weight, scale = weights[name], weights.get(name + SCALE)
+        if scale is None or scale.shape != weight.shape[:1] or weight.dim() != 2 or not scale.is_floating_point():
+            found = "missing" if scale is None else f"{tuple(scale.shape)} of {scale.dtype}"
+            raise ModelDirectoryError(
+                f"{directory / WEIGHTS} has {name} {tuple(weight.shape)} in int8, but {name + SCALE} is {found}; a matrix "
+                "and a float for each of its rows were expected; bundle the model again"
+            )
+        whole[name] = torch.from_numpy(dequantise(weight.numpy(), scale.float().numpy())).to(dtype)
+    return whole
+
+
 def check_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module, directory: Path) -> None:
     expected = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
     found = {name: tuple(weight.shape) for name, weight in weights.items()}
@@ -113,16 +134,33 @@ def check_weights(weights: Mapping[str, torch.Tensor], model: torch.nn.Module, d
         )
 
 
+def as_stored(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) -> dict[str, torch.Tensor]:
+    """Weights in `dtype` (None: as they are). In int8 are the matrices, with their scales; biases and norms are then float32.
+
+    Raises ValueError when a matrix that is to be int8 has a weight that is no finite number.
+    """
+    import torch
+
+    if dtype is not torch.int8:
+        return {name: weight.detach().to("cpu", dtype).contiguous() for name, weight in weights.items()}
+    stored = {name: weight.detach().to("cpu", torch.float32).contiguous() for name, weight in weights.items()}
+    for name, weight in list(stored.items()):
+        if weight.dim() == 2:
+            values, scales = quantise(weight.numpy())
+            stored |= {name: torch.from_numpy(values), name + SCALE: torch.from_numpy(scales)}
+    return stored
+
+
 def model_files(
     config: ModelConfig, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, *, dtype: torch.dtype | None = None
 ) -> dict[str, bytes]:
-    """The files of a model directory, by name. `dtype` is that of the stored weights (by default as they are)."""
+    """The files of a model directory, by name. `dtype` is for `as_stored`."""
     from safetensors.torch import save
 
     return {
         CONFIG: (json.dumps({"format": FORMAT, **config.to_dict()}, indent=2) + "\n").encode(),
         TOKENIZER: tokenizer.to_json().encode(),
-        WEIGHTS: save({name: weight.detach().to("cpu", dtype).contiguous() for name, weight in weights.items()}),
+        WEIGHTS: save(as_stored(weights, dtype)),
     }
 
 
@@ -134,9 +172,9 @@ def save_model(
     dtype: torch.dtype | None = None,
     extra: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a model directory, whole or not at all: it appears under its name when every file is on the disk.
+    """Write a model directory, whole or not at all. `dtype` is for `as_stored`; `extra` files, by name, come along.
 
-    `dtype` is that of the stored weights (by default as they are); `extra` files, by name, come along. Raises OSError.
+    Raises OSError.
     """
     write_directory(
         directory, {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
 from incoder_model.checkpoint import (
@@ -61,6 +63,30 @@ def test_weights_in_half_the_bytes(model_directory: Path, tokenizer: Tokenizer, 
     assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
     for name, weight in loaded.named_parameters():
         assert torch.equal(weight, network.state_dict()[name].bfloat16().float())
+
+
+def test_weights_in_a_quarter_of_the_bytes(model_directory: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Matrices in int8 with a scale for each row, which NumPy alone can read; the rest as it was."""
+    network, _ = load_transformer(model_directory)
+    save_model(tmp_path / "small", network, tokenizer, dtype=torch.int8)
+    assert (tmp_path / "small" / WEIGHTS).stat().st_size < 0.3 * (model_directory / WEIGHTS).stat().st_size
+    stored = load_arrays(tmp_path / "small" / WEIGHTS)
+    loaded = weights_of(tmp_path / "small")
+    assert loaded.keys() == network.state_dict().keys()
+    for name, weight in network.named_parameters():
+        assert loaded[name].dtype is torch.float32
+        if weight.dim() == 1:
+            assert torch.equal(loaded[name], weight)
+            assert name + ".scale" not in stored
+        else:
+            values, scales = stored[name], stored[name + ".scale"]
+            assert (values.dtype, scales.dtype, scales.shape) == (np.int8, np.float32, weight.shape[:1])
+            assert values.min() >= -127
+            assert np.array_equal(loaded[name].numpy(), values * scales[:, None])
+            assert ((loaded[name] - weight).abs() <= torch.from_numpy(scales)[:, None] * 0.500001).all()
+    save_model(tmp_path / "again", load_transformer(tmp_path / "small")[0], tokenizer, dtype=torch.int8)
+    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (tmp_path / "small" / WEIGHTS).read_bytes()
+    assert infill(load_model(tmp_path / "small"), InfillRequest("import math\n", "\n", max_tokens=5)).text
 
 
 def test_a_loaded_model_infills(model_directory: Path) -> None:
@@ -149,6 +175,64 @@ DAMAGES = {
         "lm_head.weight is (2,)",
     ),
 }
+
+FC1 = "layers.0.fc1.weight"
+INT8_DAMAGES = {
+    "a scale missing": (
+        lambda w: w.pop(f"{FC1}.scale"),
+        f"has {FC1} (256, 64) in int8, but {FC1}.scale is missing; a matrix and a float for each of its rows were expected",
+    ),
+    "too few scales": (
+        lambda w: w.update({f"{FC1}.scale": torch.ones(255)}),
+        f"{FC1}.scale is (255,) of torch.float32",
+    ),
+    "scales as a column": (
+        lambda w: w.update({f"{FC1}.scale": torch.ones(256, 1)}),
+        f"{FC1}.scale is (256, 1) of torch.float32",
+    ),
+    "scales that are whole numbers": (
+        lambda w: w.update({f"{FC1}.scale": torch.ones(256, dtype=torch.int32)}),
+        f"{FC1}.scale is (256,) of torch.int32",
+    ),
+    "a bias in int8": (
+        lambda w: w.update(
+            {"layer_norm.bias": torch.ones(64, dtype=torch.int8), "layer_norm.bias.scale": torch.ones(64)}
+        ),
+        "has layer_norm.bias (64,) in int8",
+    ),
+    "a scale of nothing": (
+        lambda w: w.update({f"{FC1}s.scale": torch.ones(256)}),
+        f"{FC1}s.scale is (256,), nothing was expected",
+    ),
+    "a scale of floats": (
+        lambda w: w.update({FC1: torch.ones(256, 64)}),
+        f"{FC1}.scale is (256,), nothing was expected",
+    ),
+    "another matrix": (
+        lambda w: w.update({FC1: torch.ones(256, 32, dtype=torch.int8)}),
+        f"does not fit config.json: {FC1} is (256, 32), (256, 64) was expected",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def int8_directory(model_directory: Path, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("int8") / "tiny"
+    save_model(directory, load_transformer(model_directory)[0], tokenizer, dtype=torch.int8)
+    return directory
+
+
+@pytest.mark.parametrize("damage", INT8_DAMAGES)
+def test_a_damaged_directory_in_int8(int8_directory: Path, tmp_path: Path, damage: str) -> None:
+    spoil, said = INT8_DAMAGES[damage]
+    directory = shutil.copytree(int8_directory, tmp_path / "model")
+    edit_weights(spoil)(directory)
+    with pytest.raises(ModelDirectoryError) as error:
+        load_model(directory)
+    sentence = str(error.value)
+    assert said in sentence
+    assert str(directory / WEIGHTS) in sentence
+    assert "\n" not in sentence
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

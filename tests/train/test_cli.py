@@ -177,9 +177,18 @@ def test_train_and_bundle(data_directory: Path, tmp_path: Path, monkeypatch: pyt
     assert result.exit_code == 0
     assert [line.split()[1] for line in result.stdout.splitlines()] == [
         str(tmp_path / "bundle" / name)
-        for name in ("config.json", "model.safetensors", "provenance.json", "tokenizer.json")
+        for name in (
+            "MODEL_CARD.md",
+            "SHA256SUMS",
+            "config.json",
+            "model.safetensors",
+            "provenance.json",
+            "tokenizer.json",
+        )
     ]
     assert load_model(tmp_path / "bundle").config.context == 64
+    (tmp_path / "hole.py").write_text("import <mask>\n")
+    assert incoder("infill", tmp_path / "hole.py", "--model", tmp_path / "bundle", "--max-tokens", 3).exit_code == 0
     origin = json.loads((tmp_path / "bundle" / "provenance.json").read_text())
     assert origin["recipe"]["name"] == "short"
     assert origin["last_metrics"][0]["step"] == 2

@@ -86,7 +86,7 @@ def test_the_recipes_that_come_along_are_known_by_name(
 
 
 def test_the_papers_runs_come_along() -> None:
-    assert {"incoder-6.7b-v100", "incoder-1.3b-v100", "small-cpu", "small-gpu"} <= set(shipped())
+    assert {"incoder-6.7b-v100", "incoder-1.3b-v100", "small-cpu", "bundled-60m"} <= set(shipped())
 
 
 @pytest.mark.parametrize(

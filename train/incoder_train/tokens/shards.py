@@ -85,7 +85,7 @@ def write_shard(
     if out.is_dir() and any(out.iterdir()) and not (out / REPORT).exists():
         raise UserError(f"{out} holds other things than a token shard; empty it, or name another folder with --out")
     packages: list[int] = []
-    batches = _batched(_wrapped(_noting_packages(documents, packages), seed, front_probability))
+    batches = _batched(wrapped(_noting_packages(documents, packages), seed, front_probability))
     first = next(batches, [])  # documents that cannot be read fail here, before anything is written
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
     unfinished = out.with_name(f".{out.name}.unfinished")
@@ -223,7 +223,8 @@ def _noting_packages(
         yield document
 
 
-def _wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
+def wrapped(documents: Iterable[Attributed], seed: int, front_probability: float) -> Iterator[str]:
+    """The texts as they are tokenised, each in its metadata."""
     for index, (text, attributes, _) in enumerate(documents):
         rng = np.random.Generator(np.random.Philox(key=[seed, index]))
         yield text if attributes is None else metadata.wrap(text, attributes, rng, front_probability=front_probability)

@@ -17,6 +17,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from incoder_train.errors import UserError
@@ -109,7 +110,7 @@ def run(begun: Begun, out: Path, signals: list[int]) -> Path:
             )  # while in trouble, keep the old
             if finished or stopping or due:
                 checkpoint = save(begun, saver, export=finished or settings.export == "every")
-                if world.first:
+                if world.first and find_spec("matplotlib"):  # rented machines may lack it; the numbers are there anyway
                     draw_curve(out)
             saver.poll()
             if stopping and not finished:
