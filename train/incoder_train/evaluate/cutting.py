@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from incoder_train.corpus.generated import is_generated
 from incoder_train.evaluate.case import Case
 from incoder_train.evaluate.sources import Source
 
@@ -113,6 +112,8 @@ def parse_indented(text: str) -> ast.Module | None:
 def functions(source: Source) -> list[Function]:
     """The functions of a Python file, in order; none of one that is no Python or generated."""
     # ast reads other line ends as \n, so that its lines would not be ours.
+    from incoder_train.corpus.generated import is_generated
+
     tree = None if "\r" in source.text or "\f" in source.text or is_generated(source.text) else parse(source.text)
     if tree is None:
         return []

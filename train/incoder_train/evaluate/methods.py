@@ -15,10 +15,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from incoder_model.batch import Completion, Generator, Prompt
 from incoder_model.infill import InfillRequest, fit, left_prompt, prompt_of, typed_part
 from incoder_model.sampling import Sampling
 from incoder_model.tokenizer import BOS
@@ -35,6 +35,9 @@ from incoder_train.evaluate.case import (
 )
 from incoder_train.evaluate.retrieval import LONGEST, retrieve
 from incoder_train.evaluate.truncations import is_enough, shortened
+
+if TYPE_CHECKING:  # no torch where no model is asked
+    from incoder_model.batch import Completion, Generator, Prompt
 
 RERANKED = 10  # K of the paper
 TEMPERATURE = 0.8  # where several samples are drawn and none is asked for
@@ -57,12 +60,16 @@ def anchored(case: Case, generator: Generator) -> Prompt:
 
 
 def left_to_right(case: Case, generator: Generator) -> Prompt:
+    from incoder_model.batch import Prompt
+
     most = budget(case, generator)
     tokens = left_prompt(generator, case.left, case.header, most)
     return Prompt(tokens, most, one_line=case.limits.one_line, done=partial(is_enough, case=case))
 
 
 def _prompt(case: Case, request: InfillRequest, generator: Generator) -> Prompt:
+    from incoder_model.batch import Prompt
+
     tokens = prompt_of(generator, request)
     done = partial(is_enough, case=case)
     return Prompt(tokens, request.max_tokens, request.typed, case.limits.one_line, done=done)
@@ -82,7 +89,7 @@ class Sample:
     said: Completion
 
 
-Ask = Callable[[Case, Generator], Prompt]
+Ask = Callable[[Case, "Generator"], "Prompt"]
 
 
 def draw(cases: Sequence[Case], settings: Settings, generator: Generator, ask: Ask, count: int) -> list[list[Sample]]:
