@@ -39,8 +39,11 @@ def second(self):
         # More context decides between two places, whichever is nearer.
         ("a\nb\nx1\nc\nb\nx2\na\nb\n", "\nz", "x1"),
         ("a\nb\nx1\nc\nb\nx2\nq\nb\n", "\nz", "x2"),
+        # What follows counts for more.
+        ("a\nb\nx1\n" + "y\n" * 9 + "b\nx2\nz\na\nb\n", "\nz", "x2"),
         # If nothing is like the line before, what stands before the line after.
         (SETTERS + "unheard of\n", "    return self\n", "    self.a = 3\n"),
+        ("    x1\n    z\nunheard of\n", "\nz", "x1"),
         # Within a line.
         ("self.value = compute(1)\nx = 2\nself.value = comp", "\n", "ute(1)"),
         ("foo(a, b)\nfoo(c, d)\nfoo(", ", d)\n", "c"),

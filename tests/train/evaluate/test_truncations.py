@@ -70,7 +70,7 @@ def test_num_lines(text: str, answer: str, left_over: str) -> None:
         ("foo(x)", ")\n", "foo(x)"),  # a bracket is no line
         ("foo(x)\ny", ")\ny\nz", "foo(x"),
         ("return x", "return x", ""),
-        ("a\n", "\n\nb", "a\n"),
+        ("a\n\n", "\n\nb", "a\n\n"),  # nor are blank lines
         ("a", "", "a"),
     ],
 )
