@@ -21,6 +21,9 @@ class ModelConfig:
     context: int = 2048  # tokens
     dropout: float = 0.0  # on the embedding sum and on each residual branch
     attention_dropout: float = 0.0
+    region: bool = (
+        False  # a prompt has the right side first, and the left side in the span: what this model was trained on
+    )
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "layers", "heads", "d_ffn", "context"):

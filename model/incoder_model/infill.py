@@ -1,8 +1,12 @@
 """Filling holes: text with holes in, the text that goes into them out.
 
     one hole     <|endoftext|> header left <|mask:0|> right <|mask:1|> <|mask:0|>  ->  span <|endofmask|>
+    as region    <|endoftext|> <|mask:0|> right <|mask:1|> <|mask:0|> header left  ->  span <|endofmask|>
     many holes   the same prompt with more sentinels; each filled span stays in the prompt of the next one
     no hole      <|endoftext|> header left  ->  what comes next
+
+Which of the first two a model is asked by, its config.json says: the region (paper appendix A.2) is for models that were trained
+with many of them. There the span begins with the header, and filling is going on with a text whose right side was read before.
 
 Beginnings already typed are forced onto the span (see `healing`), so `left` and `right` can stay as they are while a
 person types, and with them the engine's cache.
@@ -45,6 +49,8 @@ class Reader(Protocol):
     """What a prompt is made for: `Model`, and `batch.Generator`."""
 
     @property
+    def config(self) -> ModelConfig: ...
+    @property
     def tokenizer(self) -> Tokenizer: ...
     @property
     def context(self) -> int: ...
@@ -82,15 +88,20 @@ def infill(model: Model, request: InfillRequest, stop: Stop = never) -> Infill:
     return _filled(span, started)
 
 
-def prompt_of(reader: Reader, request: InfillRequest) -> list[int]:
-    """The tokens after which the span begins. They leave room for it, its typed beginning included."""
-    tokenizer = reader.tokenizer
+def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = None) -> list[int]:
+    """The tokens after which the span begins. They leave room for it, its typed beginning included.
+
+    region: where the left side stands; None leaves it to the model.
+    """
+    tokenizer, sentinels = reader.tokenizer, reader.tokenizer.sentinels
     header = [BOS, *tokenizer.encode(request.header)]
     typed = tokenizer.encode(request.typed)
     room = reader.context - request.max_tokens - len(header) - len(typed) - 3  # 3: the sentinels
     left, right = (tokenizer.encode(side) for side in _near([request.left, request.right], reader))
     left, right = fit(left, right, room)
-    return [*header, *causal_mask.prompt([left, right], tokenizer.sentinels), tokenizer.sentinels[0]]
+    if reader.config.region if region is None else region:
+        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *header[1:], *left]
+    return [*header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
 
 
 def infill_holes(

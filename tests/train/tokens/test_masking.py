@@ -82,3 +82,26 @@ def test_most_samples_have_several_holes_when_asked() -> None:
     masked = [masking.mask_as_editor(block, rng, SENTINELS, budget=600, lexicon=LEXICON, how=how) for _ in range(300)]
     counts = [len(unmask(one.tolist(), SENTINELS)[1]) for one in masked]
     assert 3 < np.mean(counts) < 4.2  # 1 / (1 - 0.75), less those that met another
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=200), st.integers(8, 210), st.integers(0, 2**32))
+def test_a_region_begins_with_the_block(block: list[int], budget: int, seed: int) -> None:
+    """So a prompt reads the right side, its sentinels, and then the left side, which the hole goes on with."""
+    how = EditorSpans(region=1.0)
+    masked = masking.mask_as_editor(
+        np.array(block), np.random.default_rng(seed), SENTINELS, budget=budget, lexicon=LEXICON, how=how
+    )
+    assert len(masked) <= budget
+    document, spans = unmask(masked.tolist(), SENTINELS)
+    assert document == block[: budget - 6]
+    if not spans:
+        assert Lines(np.array(document), LEXICON).draw(np.random.default_rng(0), lambda line: True) is None
+        return
+    (start, end), *rest = spans
+    assert start == 0 < end
+    right = document[end : rest[0][0] if rest else None]
+    assert all(document[first] == 0 and last == len(document) for first, last in rest)  # from a line's end to the end
+    prompt = causal_mask.prompt([[], right], SENTINELS) if right else [SENTINELS[0]]
+    if rest:
+        asked = [*prompt, SENTINELS[0], *document[:end], SENTINELS.end]
+        assert masked.tolist()[: len(asked)] == asked

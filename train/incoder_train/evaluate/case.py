@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from incoder_model.batch import Generator
 
-CAUSAL_MASK, ANCHORED, LEFT_TO_RIGHT, RERANK, RETRIEVAL = (
+CAUSAL_MASK, REGION, ANCHORED, LEFT_TO_RIGHT, RERANK, RETRIEVAL = (
     "causal-mask",
+    "region",
     "anchored",
     "left-to-right",
     "rerank",
     "retrieval",
 )
-METHODS = (CAUSAL_MASK, ANCHORED, LEFT_TO_RIGHT, RERANK, RETRIEVAL)
+METHODS = (CAUSAL_MASK, REGION, ANCHORED, LEFT_TO_RIGHT, RERANK, RETRIEVAL)
 
 Scores = dict[str, float]  # of one case, by measure; a measure that does not apply to the case is left out
 

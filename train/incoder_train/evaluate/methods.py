@@ -1,6 +1,7 @@
 """The ways to answer a case (paper sections 4 and 5), in one table: cases in, an answer to each out.
 
     causal-mask     the model reads both sides
+    region          the right side first: the left side stands in the span (paper appendix A.2)
     anchored        the same, as an editor asks: the beginning of the hole's line is forced onto the span
     left-to-right   the model reads the left side only
     rerank          the likeliest document of ten that have been completed so
@@ -27,6 +28,7 @@ from incoder_train.evaluate.case import (
     ANCHORED,
     CAUSAL_MASK,
     LEFT_TO_RIGHT,
+    REGION,
     RERANK,
     RETRIEVAL,
     Answer,
@@ -49,7 +51,12 @@ SPARE = 16  # tokens by which a document may grow when its pieces are tokenised 
 
 def causal_mask(case: Case, generator: Generator) -> Prompt:
     request = InfillRequest(case.left, case.right, case.header, max_tokens=budget(case, generator))
-    return _prompt(case, request, generator)
+    return _prompt(case, request, generator, region=False)
+
+
+def as_region(case: Case, generator: Generator) -> Prompt:
+    request = InfillRequest(case.left, case.right, case.header, max_tokens=budget(case, generator))
+    return _prompt(case, request, generator, region=True)
 
 
 def anchored(case: Case, generator: Generator) -> Prompt:
@@ -67,10 +74,10 @@ def left_to_right(case: Case, generator: Generator) -> Prompt:
     return Prompt(tokens, most, one_line=case.limits.one_line, done=partial(is_enough, case=case))
 
 
-def _prompt(case: Case, request: InfillRequest, generator: Generator) -> Prompt:
+def _prompt(case: Case, request: InfillRequest, generator: Generator, *, region: bool | None = None) -> Prompt:
     from incoder_model.batch import Prompt
 
-    tokens = prompt_of(generator, request)
+    tokens = prompt_of(generator, request, region=region)
     done = partial(is_enough, case=case)
     return Prompt(tokens, request.max_tokens, request.typed, case.limits.one_line, done=done)
 
@@ -187,6 +194,7 @@ def retrieved(cases: Sequence[Case], settings: Settings, generator: None) -> lis
 
 METHODS: dict[str, Callable[..., list[Answer]]] = {
     CAUSAL_MASK: partial(asked, ask=causal_mask),
+    REGION: partial(asked, ask=as_region),
     ANCHORED: partial(asked, ask=anchored),
     LEFT_TO_RIGHT: partial(asked, ask=left_to_right),
     RERANK: reranked,

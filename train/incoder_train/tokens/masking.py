@@ -5,13 +5,15 @@ A block of token ids (time,) goes in, with random numbers and a budget; its mask
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
 
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
-from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_spans, truncated
+from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_span, editor_spans, truncated
 
+GOES_ON = 0.8  # of the regions' right sides end before the block does: a prompt says so with its last sentinel
 ROOMY = 32  # tokens of a sample for each of an editor's holes, so that most of it stays text
 
 
@@ -50,6 +52,8 @@ def mask_as_editor(
     how: EditorSpans,
 ) -> np.ndarray:
     """A hole like a cursor's, or several, or none in a block without a line for it; sometimes the text behind is cut."""
+    if how.region and rng.random() < how.region:
+        return mask_region(block[: budget - 6], rng, sentinels, lexicon=lexicon, how=how)
     n = int(rng.geometric(1 - how.more_holes)) if how.more_holes else 1
     n = min(n, sentinels.count, max(1, budget // ROOMY))
     block = block[: budget - 3 * n]
@@ -58,3 +62,22 @@ def mask_as_editor(
     if spans and rng.random() < how.truncate_right:
         block = block[: truncated(lines, spans[-1], rng)]
     return mask(block, spans, sentinels)
+
+
+def mask_region(
+    block: np.ndarray, rng: np.random.Generator, sentinels: Sentinels, *, lexicon: Lexicon, how: EditorSpans
+) -> np.ndarray:
+    """One hole whose span begins where the block does (paper appendix A.2, "region"), and mostly a second one at the end:
+
+        <|mask:0|> right <|mask:1|> <|mask:0|> left and hole <|endofmask|> <|mask:1|> the rest <|endofmask|>
+
+    The model reads what stands right of a cursor first and then goes on with what stands left of it, as any language model
+    would: nothing has to be found again behind a sentinel, and every token of the block is learned.
+    """
+    lines = Lines(block, lexicon)
+    hole = editor_span(lines, rng, how)
+    if hole is None:
+        return mask(block, [], sentinels)
+    ends = lines.breaks[bisect_right(lines.breaks, hole[1]) :]
+    rest = int(ends[rng.integers(len(ends))]) if ends and rng.random() < GOES_ON else len(block)
+    return mask(block, [(0, hole[1]), *([(rest, len(block))] if rest < len(block) else [])], sentinels)

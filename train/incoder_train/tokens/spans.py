@@ -39,12 +39,9 @@ class EditorSpans:
     rest_of_line: float = 0.25
     lines: float = 0.45
     block: float = 0.15
-    truncate_right: float = (
-        0.2  # of the samples: half of them end with the last hole, half at the end of a line behind it
-    )
-    more_holes: float = (
-        0.0  # a sample gets another hole with this probability: a hole is a few of its hundreds of tokens
-    )
+    truncate_right: float = 0.2  # of the samples: half end with the last hole, half with a line behind it
+    region: float = 0.0  # of the samples: all text up to the hole's end is in its span, see `masking.mask_region`
+    more_holes: float = 0.0  # the probability of another hole in a sample: one is a few of its hundreds of tokens
 
     def __post_init__(self) -> None:
         for shape, weight in zip(SHAPES, self.weights, strict=True):
@@ -52,8 +49,9 @@ class EditorSpans:
                 raise ValueError(f"{shape} is {weight}; it must be at least 0")
         if not sum(self.weights):
             raise ValueError(f"{', '.join(SHAPES)} are all 0; one of them must be more")
-        if not 0 <= self.truncate_right <= 1:
-            raise ValueError(f"truncate_right is {self.truncate_right}; it must lie between 0 and 1")
+        for share in ("truncate_right", "region"):
+            if not 0 <= getattr(self, share) <= 1:
+                raise ValueError(f"{share} is {getattr(self, share)}; it must lie between 0 and 1")
         if not 0 <= self.more_holes < 1:
             raise ValueError(f"more_holes is {self.more_holes}; it must be at least 0 and below 1")
 

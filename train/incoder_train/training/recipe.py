@@ -50,6 +50,11 @@ class Data:
     editor: EditorSpans = field(default_factory=EditorSpans)  # what an editor asks for, and how often
     spans: SpanDistribution = field(default_factory=SpanDistribution)
 
+    @property
+    def mostly_region(self) -> bool:
+        """As a model was trained, so it is asked."""
+        return self.editor_share * self.editor.region >= 0.5
+
 
 @dataclass(frozen=True)
 class Optimiser:
@@ -148,7 +153,8 @@ class Recipe:
                 raise UserError(f"recipe {self.name}: {wrong}")
 
     def model_config(self, vocab_size: int) -> ModelConfig:
-        return dataclasses.replace(PRESETS[self.model], vocab_size=vocab_size, context=self.data.context)
+        config, region = PRESETS[self.model], self.data.mostly_region
+        return dataclasses.replace(config, vocab_size=vocab_size, context=self.data.context, region=region)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"

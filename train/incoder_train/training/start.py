@@ -223,7 +223,8 @@ def first_weights(recipe: Recipe, tokenizer: Tokenizer) -> tuple[ModelConfig, We
             "tokenise the data with the model's own"
         )
     # No position is learned, so another context than the model had is no obstacle.
-    config = dataclasses.replace(model.config, context=recipe.data.context)
+    region = model.config.region or recipe.data.mostly_region
+    config = dataclasses.replace(model.config, context=recipe.data.context, region=region)
     weights = model.state_dict()
     return config, lambda name, shape: weights[name]
 

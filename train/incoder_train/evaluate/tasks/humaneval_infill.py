@@ -20,6 +20,7 @@ from incoder_train.evaluate.case import (
     ANCHORED,
     CAUSAL_MASK,
     METHODS,
+    REGION,
     Answer,
     Case,
     Limits,
@@ -48,7 +49,7 @@ WHOLE_LINES = ("single-line", "multi-line")
 def limits(split: str, method: str) -> Limits:
     """Of the paper's scripts, which give one line fewer tokens where the model knows what follows."""
     lines = split in WHOLE_LINES
-    one_line = 30 if method in (CAUSAL_MASK, ANCHORED) else 40
+    one_line = 30 if method in (CAUSAL_MASK, REGION, ANCHORED) else 40
     most = one_line if split == "single-line" else 450
     return Limits(max_tokens=most, stops=humaneval.STOPS, truncate="num-lines" if lines else "")
 
