@@ -121,6 +121,10 @@ def infill_holes(
     the text between them do not fit by themselves.
     """
     tokenizer, sentinels = model.tokenizer, model.tokenizer.sentinels
+    if len(parts) == 2 and model.config.region:
+        sampling = sampling or Sampling()
+        request = InfillRequest(*parts, header, one_line=0 in one_line, max_tokens=max_tokens, sampling=sampling)
+        return [infill(model, request, stop)]
     front = [BOS, *tokenizer.encode(header)]
     holes = len(parts) - 1
     first, *between, last = (tokenizer.encode(part) for part in _near(parts, model))

@@ -1,7 +1,7 @@
 """Filling holes, with an evaluator that says what it is told: the prompt token for token, the window, the end of a span."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from incoder_model.causal_mask import unmask
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine
-from incoder_model.infill import Infill, InfillRequest, Model, continue_text, fit, infill, infill_holes
+from incoder_model.infill import Infill, InfillRequest, Model, continue_text, fit, infill, infill_holes, prompt_of
 from incoder_model.tokenizer import BOS, PAD, Tokenizer
 
 HEADER = "<| file ext=.py |>\n"
@@ -77,6 +77,31 @@ def test_prompt_of_one_hole_token_for_token(tokenizer: Tokenizer) -> None:
     assert speaker.held == [*front, sentinels[0]]
     infill(model, InfillRequest("", ""))
     assert speaker.held == [BOS, sentinels[0], sentinels[0]]
+
+
+def test_prompt_of_a_region_token_for_token(tokenizer: Tokenizer) -> None:
+    """What stands right of the hole comes first, and the model goes on with what stands left of it."""
+    encode, sentinels = tokenizer.encode, tokenizer.sentinels
+    model, speaker = speaking(tokenizer, [sentinels.end])
+    model.config = replace(model.config, region=True)
+    infill(model, InfillRequest("a = ", "\nb = 2\n", HEADER))
+    left = [*encode(HEADER), *encode("a = ")]
+    assert speaker.held == [BOS, sentinels[0], *encode("\nb = 2\n"), sentinels[1], sentinels[0], *left]
+    infill(model, InfillRequest("a = ", "", HEADER))
+    assert speaker.held == [BOS, sentinels[0], sentinels[0], *left]
+    asked = InfillRequest("a = ", "\nb = 2\n", HEADER)
+    assert prompt_of(model, asked, region=False)[-1] == sentinels[0]
+    assert prompt_of(model, asked) == prompt_of(model, asked, region=True)
+
+
+def test_typing_along_a_region_keeps_the_cache(tokenizer: Tokenizer) -> None:
+    """Over a line's end as well: the right side is not read again."""
+    encode, sentinels = tokenizer.encode, tokenizer.sentinels
+    model, _ = speaking(tokenizer, [sentinels.end])
+    model.config = replace(model.config, region=True)
+    one = prompt_of(model, InfillRequest("a = 1\n", "\nb = 2\n", HEADER))
+    two = prompt_of(model, InfillRequest("a = 1\nc = 3\n", "\nb = 2\n", HEADER))
+    assert two == [*one, *encode("c = 3\n")]
 
 
 def test_prompt_of_many_holes_token_for_token(tokenizer: Tokenizer) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import TOKENIZER, load_model, load_transformer
+from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, Model, prompt_of
 from incoder_model.metadata import file_attributes, header
 from incoder_model.tokenizer import Tokenizer, load_tokenizer
@@ -259,11 +260,18 @@ def test_a_small_repository_gets_small_batches_and_few_updates(
     documents: int, batch: int, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     write_shard(tmp_path / "train", [(f"value = {i}\n" * 4, {}) for i in range(documents)], tokenizer)
-    run = fitted(read_recipe(SHIPPED), tmp_path, context=512).run
+    run = fitted(read_recipe(SHIPPED), tmp_path, ModelConfig(context=512)).run
     assert run.batch_size == batch
     assert run.steps is not None
     assert run.steps * batch <= PASSES * documents
     assert run.steps == min(PASSES * (documents // batch), 1000)
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_a_model_goes_on_learning_what_it_is_asked(region: bool, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_shard(tmp_path / "train", [("value = 1\n" * 4, {})], tokenizer)
+    data = fitted(read_recipe(SHIPPED), tmp_path, ModelConfig(context=512, region=region)).data
+    assert data.mostly_region == region
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------

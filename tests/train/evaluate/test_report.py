@@ -184,7 +184,7 @@ def test_ratios_and_cells_that_stay_empty() -> None:
 
 
 def test_quality_asks_each_run_once() -> None:
-    assert len(set(QUALITY.runs)) == len(QUALITY.runs) == 15
+    assert len(set(QUALITY.runs)) == len(QUALITY.runs) == 19
 
 
 # --- the picture --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from incoder_train.evaluate.case import ANCHORED, CAUSAL_MASK, LEFT_TO_RIGHT, RERANK, RETRIEVAL
+from incoder_train.evaluate.case import ANCHORED, CAUSAL_MASK, LEFT_TO_RIGHT, REGION, RERANK, RETRIEVAL
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ TABLE_1 = Group(
 
 # --- how good a model is, in one table ----------------------------------------------------------------------------
 
-COMPARED = (CAUSAL_MASK, LEFT_TO_RIGHT, RETRIEVAL)
+COMPARED = (REGION, CAUSAL_MASK, LEFT_TO_RIGHT, RETRIEVAL)
 
 
 def _compared(label: str, task: str, split: str, measure: str, lang: str = "") -> Row:
@@ -102,29 +102,29 @@ def _compared(label: str, task: str, split: str, measure: str, lang: str = "") -
 def _at_cursor(label: str, lang: str) -> Row:
     """As an editor asks, the beginning of the line forced onto the answer. Left to right nothing is forced: no comparison."""
     anchored, retrieved = (Measured(Run("heldout", "rest-of-line", m), "exact", lang) for m in (ANCHORED, RETRIEVAL))
-    return Row(label, (anchored, None, retrieved, None))
+    return Row(label, (anchored, None, None, retrieved, None))
 
 
 def _gain(label: str, task: str, split: str, lang: str = "") -> tuple[Row, Row]:
-    infilled, continued, retrieved = (Measured(Run(task, split, method), "exact", lang) for method in COMPARED)
+    region, masked, continued, retrieved = (Measured(Run(task, split, method), "exact", lang) for method in COMPARED)
     paper = None
     if not lang:
         paper = Ratio(Paper(Run(task, split), "exact"), Paper(Run(task, split, LEFT_TO_RIGHT), "exact"))
     return (
-        Row(f"{label}, exact / left to right", (Ratio(infilled, continued), None, None, paper)),
-        Row(f"{label}, exact / retrieval", (Ratio(infilled, retrieved), None, None, None)),
+        Row(f"{label}, / left to right", (Ratio(region, continued), Ratio(masked, continued), None, None, paper)),
+        Row(f"{label}, / retrieval", (Ratio(region, retrieved), Ratio(masked, retrieved), None, None, None)),
     )
 
 
 def _predicted(label: str, lang: str) -> Row:
     run = Run("bits-per-byte", method=LEFT_TO_RIGHT)
-    return Row(label, (None, Measured(run, "bits_per_byte", lang), None, None))
+    return Row(label, (None, None, Measured(run, "bits_per_byte", lang), None, None))
 
 
 QUALITY = Group(
     "quality",
     "how good a model is, in one table: HumanEval and held-out files, greedy, beside left to right and retrieval",
-    ("infilling", "left to right", "retrieval", "6.7B, infilling"),
+    ("region", "causal mask", "left to right", "retrieval", "6.7B, infilling"),
     (
         _compared("HumanEval single-line, pass", INFILL, "single-line", "pass"),
         _compared("HumanEval single-line, exact", INFILL, "single-line", "exact"),
@@ -135,9 +135,9 @@ QUALITY = Group(
         _compared("held-out TypeScript line, exact", "heldout", "single-line", "exact", "typescript"),
         _at_cursor("held-out Python rest of line, exact", "python"),
         _at_cursor("held-out TypeScript rest of line, exact", "typescript"),
-        *_gain("HumanEval line", INFILL, "single-line"),
-        *_gain("held-out Python line", "heldout", "single-line", "python"),
-        *_gain("held-out TypeScript line", "heldout", "single-line", "typescript"),
+        *_gain("HumanEval line, exact", INFILL, "single-line"),
+        *_gain("held-out Python line, exact", "heldout", "single-line", "python"),
+        *_gain("held-out TypeScript line, exact", "heldout", "single-line", "typescript"),
         _predicted("held-out Python, bits per byte", "python"),
         _predicted("held-out TypeScript, bits per byte", "typescript"),
     ),

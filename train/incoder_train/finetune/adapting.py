@@ -29,6 +29,7 @@ from incoder_model.checkpoint import (
     read_config,
     save_model,
 )
+from incoder_model.config import ModelConfig
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from incoder_train.errors import UserError
 from incoder_train.finetune.judging import Case, Score, Verdict, draw_cases, judge, score, table_rows
@@ -44,6 +45,7 @@ SHIPPED = shipped()["finetune-repo"]
 DATA, ORIGIN, CASES, JUDGEMENT, MODEL = "data", "repository.json", "cases.json", "judgement.json", "model"
 UNFINISHED = f".{DATA}.unfinished"
 FEWEST_CASES = 20  # fewer lines say nothing
+REGIONS = 0.75  # of an editor's samples, for a model that is asked so
 PASSES = 6  # over the repository, at most: a small one would be learned by heart
 BATCHES_A_PASS = 8  # at least: a small repository gets smaller batches rather than a handful of updates
 
@@ -83,14 +85,14 @@ def finetune(asked: Asked, *, resume: bool = False, say: Say = print) -> Outcome
     choose_device(recipe.machine.device)
     directory = BUNDLED if init == "bundled" else Path(init)
     try:
-        context, tokenizer = read_config(directory).context, load_tokenizer(directory / TOKENIZER)
+        config, tokenizer = read_config(directory), load_tokenizer(directory / TOKENIZER)
     except (ModelDirectoryError, TokenizerError) as error:
         raise UserError(f"--init: {error}") from None
 
     if not has_data(asked, resume=resume):
-        prepare(asked, tokenizer, context, say)
+        prepare(asked, tokenizer, config.context, say)
     cases = [Case(**values) for values in kept(asked.out / DATA / CASES)]
-    checkpoint = train(fitted(recipe, asked.out / DATA, context), asked.out, resume=resume)
+    checkpoint = train(fitted(recipe, asked.out / DATA, config), asked.out, resume=resume)
     before, after = (scores(path, cases, what) for path, what in ((directory, "before"), (checkpoint, "after")))
     return conclude(asked.out, checkpoint, cases, before, after)
 
@@ -155,9 +157,10 @@ def prepare(asked: Asked, tokenizer: Tokenizer, context: int, say: Say) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def fitted(recipe: Recipe, data: Path, context: int) -> Recipe:
-    """`recipe` on the prepared data, its batch and its steps as the size of the repository allows."""
-    blocks = len(cut_blocks(open_shard(data / "train").offsets, context))
+def fitted(recipe: Recipe, data: Path, config: ModelConfig) -> Recipe:
+    """`recipe` on the prepared data, for a model that is asked as `config` says; its batch and its steps as the size of the
+    repository allows."""
+    blocks = len(cut_blocks(open_shard(data / "train").offsets, config.context))
     batch = max(1, min(recipe.run.batch_size, blocks // BATCHES_A_PASS))
     steps = PASSES * (blocks // batch)
     return replace(
@@ -167,7 +170,8 @@ def fitted(recipe: Recipe, data: Path, context: int) -> Recipe:
             train=data / "train",
             validation=data / "validation",
             tokenizer=data / TOKENIZER,
-            context=context,
+            context=config.context,
+            editor=replace(recipe.data.editor, region=REGIONS if config.region else 0.0),
         ),
         optimiser=replace(recipe.optimiser, warmup_steps=max(1, min(recipe.optimiser.warmup_steps, steps // 10))),
         run=replace(recipe.run, batch_size=batch, steps=min(steps, recipe.run.steps or steps)),
