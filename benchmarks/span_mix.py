@@ -38,7 +38,8 @@ VARIANTS = {
     "paper": "editor_share = 0.0",
     "half": "editor_share = 0.5",
     "half, several holes": "editor_share = 0.5\neditor = { more_holes = 0.75 }",
-    "most, several holes": "editor_share = 0.9\neditor = { more_holes = 0.75 }",
+    "region": "editor_share = 0.9\neditor = { more_holes = 0.75, region = 0.75 }",
+    "half, several holes, neighbours": 'editor_share = 0.5\neditor = { more_holes = 0.75 }\nrows = "neighbours"',
 }
 KINDS = (*SHAPES, "paper's span")
 BLOCK = 440  # tokens around a hole
@@ -105,7 +106,8 @@ def draw_holes(data: Path, tokenizer: Tokenizer, kind: str, count: int) -> list[
 def judge(model: Transformer, tokenizer: Tokenizer, holes: list[Hole], *, left_only: bool) -> Found:
     found, sentinels, table = Found(), tokenizer.sentinels, tokenizer.token_bytes
     newlines = torch.tensor(sorted(tokenizer.newlines))
-    for prompts in batched([(asked(hole, tokenizer, left_only), hole) for hole in holes], 16):
+    region = model.config.region
+    for prompts in batched([(asked(hole, tokenizer, left_only, region), hole) for hole in holes], 16):
         batch = pad([tokens for tokens, _ in prompts], sentinels)
         hidden = model(torch.from_numpy(batch.inputs))
         for row, (tokens, hole) in enumerate(prompts):
@@ -122,13 +124,15 @@ def judge(model: Transformer, tokenizer: Tokenizer, holes: list[Hole], *, left_o
     return found
 
 
-def asked(hole: Hole, tokenizer: Tokenizer, left_only: bool) -> list[int]:
-    """What an editor asks and the answer after it; the <|endoftext|> before it is `pad`'s."""
+def asked(hole: Hole, tokenizer: Tokenizer, left_only: bool, region: bool) -> list[int]:
+    """What an editor asks such a model, and the answer after it; the <|endoftext|> before it is `pad`'s."""
     start, end = hole.span
     left, span, right = hole.block[:start].tolist(), hole.block[start:end].tolist(), hole.block[end:].tolist()
     if left_only:
         return [*left, *span, BOS]  # the last one stands for any line end
     sentinels = tokenizer.sentinels
+    if region:
+        return [*causal_mask.prompt([[], right], sentinels), sentinels[0], *left, *span, sentinels.end]
     return [*causal_mask.prompt([left, right], sentinels), sentinels[0], *span, sentinels.end]
 
 
