@@ -123,7 +123,9 @@ def infill_holes(
     tokenizer, sentinels = model.tokenizer, model.tokenizer.sentinels
     if len(parts) == 2 and model.config.region:
         sampling = sampling or Sampling()
-        request = InfillRequest(*parts, header, one_line=0 in one_line, max_tokens=max_tokens, sampling=sampling)
+        request = InfillRequest(
+            parts[0], parts[1], header, one_line=0 in one_line, max_tokens=max_tokens, sampling=sampling
+        )
         return [infill(model, request, stop)]
     front = [BOS, *tokenizer.encode(header)]
     holes = len(parts) - 1
