@@ -131,6 +131,7 @@ def test_a_released_folder_becomes_a_model_directory(converted: Path, theirs: An
         "context": 2048,
         "dropout": 0.0,
         "attention_dropout": 0.1,
+        "region": False,
     }
     assert_equal_logits(converted, theirs)
     stored, expected = load_file(converted / "model.safetensors"), theirs.state_dict()
