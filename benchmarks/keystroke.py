@@ -22,9 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import XGLMConfig, XGLMForCausalLM
 
-from incoder_model import causal_mask
 from incoder_model.checkpoint import BUNDLED, load_model, load_transformer
-from incoder_model.infill import InfillRequest, Model, fit, infill
+from incoder_model.infill import InfillRequest, Model, infill, prompt_of
 from incoder_model.metadata import file_attributes, header
 from incoder_model.tokenizer import BOS
 from incoder_model.xglm import HEAD, xglm_config, xglm_name
@@ -57,12 +56,7 @@ def requests(source: str, keys: int) -> list[InfillRequest]:
 
 
 def through_transformers(theirs: XGLMForCausalLM, model: Model, request: InfillRequest, tokens: int) -> None:
-    tokenizer = model.tokenizer
-    typed = tokenizer.encode(request.typed)
-    front = [BOS, *tokenizer.encode(request.header)]
-    room = model.engine.context - TOKENS - len(front) - len(typed) - 3
-    sides = fit(tokenizer.encode(request.left), tokenizer.encode(request.right), room)
-    prompt = [*front, *causal_mask.prompt(sides, tokenizer.sentinels), tokenizer.sentinels[0], *typed]
+    prompt = [*prompt_of(model, request), *model.tokenizer.encode(request.typed)]
     theirs.generate(
         torch.tensor([prompt]),
         max_new_tokens=max(1, tokens),
