@@ -20,6 +20,7 @@ CONFIG = ModelConfig(vocab_size=4321, d_model=96, layers=7, heads=6, d_ffn=200, 
 OPTIONS = {"redact": True, "near_dedup": True, "line_unit": "tokens", "answers": 10}
 RECIPE = {
     "name": "my-run",
+    "init": None,
     "data": {"tokenizer": "data/mine/tokenizer.json", "context": 700},
     "optimiser": {"kind": "muon", "lr": 0.0021, "warmup_steps": 1234},
     "run": {"batch_size": 1357, "minutes": 20.5},
@@ -124,6 +125,7 @@ def test_the_numbers_are_those_that_came_in() -> None:
     held_out = section(card, "Data").split("for the scores: ")[1]
     assert held_out.strip(" .\n").split(", ") == sorted(HELD_OUT - {"rich"})  # which this corpus has, and says so
     assert {row[0]: row[1] for row in rows(section(card, "Training"))} == {
+        "begun from": "random weights",
         "updates": "77,777",
         "tokens": "88,888,888",
         "hours": "1.25",
@@ -174,6 +176,12 @@ def test_the_commands_are_those_that_made_it() -> None:
     assert "20.5 minutes" in text
     again = set_options(Options(), parse_options(re.findall(r"--option (\S+)", commands[0])), "")
     assert {key: getattr(again, key) for key in OPTIONS} == OPTIONS
+
+
+def test_weights_of_an_earlier_run_are_named() -> None:
+    assert "random weights" in write_card(ORIGIN, CONFIG, [])
+    begun = ORIGIN | {"recipe": RECIPE | {"init": "runs/first/step-00000009"}}
+    assert write_card(begun, CONFIG, []).count("runs/first/step-00000009") == 2
 
 
 def test_a_recipe_that_comes_along_is_named_and_a_corpus_with_benchmarks_in_it_says_so() -> None:

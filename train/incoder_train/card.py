@@ -155,6 +155,10 @@ def training(origin: Origin) -> Iterator[str]:
     yield table(
         ("", ""),
         [
+            (
+                "begun from",
+                f"`{recipe['init']}`: what follows is what was added" if recipe["init"] else "random weights",
+            ),
             ("updates", shown(last, "step", ",.0f")),
             ("tokens", shown(last, "tokens", ",.0f")),
             ("hours", shown(last, "seconds", ",.2f", factor=1 / 3600)),
@@ -246,6 +250,8 @@ def reproduce(origin: Origin, config: ModelConfig) -> Iterator[str]:
         checkpoint=origin["checkpoint"],
         dtype=origin["weights"]["dtype"],
     )
+    if recipe["init"]:
+        yield f"The run begins from `{recipe['init']}`, weights of an earlier run, which is to be made first."
     if minutes is not None:
         yield MINUTES.format(minutes=minutes)
 
