@@ -215,8 +215,8 @@ def test_scores_stand_beside_baseline_and_floor() -> None:
     card = section(write_card(ORIGIN, CONFIG, SCORES), "Scores")
     assert re.findall("### (.*)", card) == ["heldout, single-line", "bits-per-byte", "heldout, multi-line"]
     assert rows(card.split("### ")[1]) == [
-        ["infilling", "this model", "300", "15.5 %", "61.0 %"],
-        ["infilling", "before quantisation", "300", "15.8 %", "60.0 %"],
+        ["infilling, by the paper's prompt", "this model", "300", "15.5 %", "61.0 %"],
+        ["infilling, by the paper's prompt", "before quantisation", "300", "15.8 %", "60.0 %"],
         ["left to right (baseline)", "this model", "300", "10.1 %", "50.0 %"],
         ["line retrieval (floor)", "no model", "300", "3.9 %", ""],
     ]
@@ -225,11 +225,11 @@ def test_scores_stand_beside_baseline_and_floor() -> None:
 
 def test_what_quantisation_cost_is_in_points() -> None:
     assert [(*what, round(points, 6)) for *what, points in lost(SCORES)] == [
-        ("heldout single-line", "infilling", "exact", 0.28),
-        ("heldout single-line", "infilling", "similarity", -1.0),
+        ("heldout single-line", "infilling, by the paper's prompt", "exact", 0.28),
+        ("heldout single-line", "infilling, by the paper's prompt", "similarity", -1.0),
     ]
     card = section(write_card(ORIGIN, CONFIG, SCORES), "Quantisation")
-    assert rows(card)[0] == ["heldout single-line", "infilling", "exact", "+0.28"]
+    assert rows(card)[0] == ["heldout single-line", "infilling, by the paper's prompt", "exact", "+0.28"]
     assert rows(section(write_card(ORIGIN, CONFIG, SCORES[:2]), "Quantisation")) == []
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from incoder_train.errors import UserError
-from incoder_train.evaluate.case import ANCHORED, CAUSAL_MASK, LEFT_TO_RIGHT, RERANK, RETRIEVAL
+from incoder_train.evaluate.case import ANCHORED, CAUSAL_MASK, LEFT_TO_RIGHT, REGION, RERANK, RETRIEVAL
 
 # How a card names the methods, in the order of its rows.
 METHODS = {
-    CAUSAL_MASK: "infilling",
+    REGION: "infilling, by region",
+    CAUSAL_MASK: "infilling, by the paper's prompt",
     ANCHORED: "infilling, as the editor asks",
     LEFT_TO_RIGHT: "left to right (baseline)",
     RERANK: "left to right, best of several (baseline)",
