@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ from incoder_train.evaluate.case import (
     Limits,
     Settings,
 )
-from incoder_train.evaluate.methods import anchored, causal_mask, completed, fill, left_to_right, log_likelihoods
+from incoder_train.evaluate.methods import anchored, both_sides, completed, fill, left_to_right, log_likelihoods
 from incoder_train.evaluate.truncations import shortened
+
+causal_mask = partial(both_sides, region=False)
 
 HEADER = "<| file ext=.py |>\n"
 LONG = "x = self.latitude\n" * 120  # more than the context of 512 holds

@@ -49,14 +49,9 @@ SPARE = 16  # tokens by which a document may grow when its pieces are tokenised 
 # --- what a model is asked ----------------------------------------------------------------------------------------
 
 
-def causal_mask(case: Case, generator: Generator) -> Prompt:
+def both_sides(case: Case, generator: Generator, *, region: bool) -> Prompt:
     request = InfillRequest(case.left, case.right, case.header, max_tokens=budget(case, generator))
-    return _prompt(case, request, generator, region=False)
-
-
-def as_region(case: Case, generator: Generator) -> Prompt:
-    request = InfillRequest(case.left, case.right, case.header, max_tokens=budget(case, generator))
-    return _prompt(case, request, generator, region=True)
+    return _prompt(case, request, generator, region=region)
 
 
 def anchored(case: Case, generator: Generator) -> Prompt:
@@ -193,8 +188,8 @@ def retrieved(cases: Sequence[Case], settings: Settings, generator: None) -> lis
 
 
 METHODS: dict[str, Callable[..., list[Answer]]] = {
-    CAUSAL_MASK: partial(asked, ask=causal_mask),
-    REGION: partial(asked, ask=as_region),
+    CAUSAL_MASK: partial(asked, ask=partial(both_sides, region=False)),
+    REGION: partial(asked, ask=partial(both_sides, region=True)),
     ANCHORED: partial(asked, ask=anchored),
     LEFT_TO_RIGHT: partial(asked, ask=left_to_right),
     RERANK: reranked,

@@ -18,6 +18,7 @@ import numpy as np
 from incoder_model.infill import InfillRequest, Model, infill, prompt_of
 from incoder_model.metadata import file_attributes, header
 from incoder_train.corpus.document import Document
+from incoder_train.evaluate.metrics import edit_distance
 
 LEFT_WINDOW, RIGHT_WINDOW = 16_000, 8_000  # characters around a hole, as the editor's side sends them
 MAX_TOKENS = 32  # of an answer, as for one line in the editor
@@ -135,12 +136,7 @@ def standard_error(gains: np.ndarray, files: Sequence[str]) -> float:
 
 def similarity(one: str, other: str) -> float:
     """1 for equal texts, 0 for texts with nothing in common (Levenshtein distance)."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, start=1):
-        diagonal, row[0] = row[0], i
-        for j, b in enumerate(other, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (a != b))
-    return 1 - row[-1] / max(1, len(one), len(other))
+    return 1 - edit_distance(one, other) / max(1, len(one), len(other))
 
 
 def table_rows(cases: Sequence[Case], before: Sequence[Score], after: Sequence[Score]) -> list[tuple[str, str, str]]:

@@ -5,13 +5,20 @@ A block of token ids (time,) goes in, with random numbers and a budget; its mask
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
 
 from incoder_model.causal_mask import Sentinels, Span, SpanDistribution, draw_count, draw_spans
-from incoder_train.tokens.spans import EditorSpans, Lexicon, Lines, editor_span, editor_spans, truncated
+from incoder_train.tokens.spans import (
+    EditorSpans,
+    Lexicon,
+    Lines,
+    editor_span,
+    editor_spans,
+    line_end_behind,
+    truncated,
+)
 
 GOES_ON = 0.8  # of the regions' right sides end before the block does: a prompt says so with its last sentinel
 ROOMY = 32  # tokens of a sample for each of an editor's holes, so that most of it stays text
@@ -78,6 +85,5 @@ def mask_region(
     hole = editor_span(lines, rng, how)
     if hole is None:
         return mask(block, [], sentinels)
-    ends = lines.breaks[bisect_right(lines.breaks, hole[1]) :]
-    rest = int(ends[rng.integers(len(ends))]) if ends and rng.random() < GOES_ON else len(block)
-    return mask(block, [(0, hole[1]), *([(rest, len(block))] if rest < len(block) else [])], sentinels)
+    rest = line_end_behind(lines, hole[1], rng, GOES_ON)
+    return mask(block, [(0, hole[1]), *([] if rest is None else [(rest, len(block))])], sentinels)

@@ -195,5 +195,11 @@ def editor_spans(lines: Lines, n: int, rng: Rng, how: EditorSpans) -> list[Span]
 
 def truncated(lines: Lines, span: Span, rng: Rng) -> int:
     """Where a document whose right side is cut ends: with the span, or at the end of a random line behind it."""
-    ends = lines.breaks[bisect_right(lines.breaks, span[1]) :]
-    return ends[rng.integers(len(ends))] if ends and rng.random() < 0.5 else span[1]
+    end = line_end_behind(lines, span[1], rng, 0.5)
+    return span[1] if end is None else end
+
+
+def line_end_behind(lines: Lines, place: int, rng: Rng, probability: float) -> int | None:
+    """The end of a random line behind `place`, with this probability and if there is one."""
+    ends = lines.breaks[bisect_right(lines.breaks, place) :]
+    return ends[rng.integers(len(ends))] if ends and rng.random() < probability else None
