@@ -64,7 +64,7 @@ def our_step(
     machine = Machine(compile=compiled)
     replica = place(config, world, machine, dtype, lambda name, shape: initial_weight(name, shape, config))
     replica.module.train()
-    trainee = Trainee(replica, make_optimisers(replica.parameters, Optimiser()), Guard(6.0), None)
+    trainee = Trainee(replica, make_optimisers(replica.parameters, Optimiser(), dtype), Guard(6.0), None)
     return lambda: update(trainee, batch, world, tokens=batch.targets.size, micro_batch=None, lr=1e-4, clip=1.0)
 
 

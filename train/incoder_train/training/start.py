@@ -101,7 +101,7 @@ def begin(recipe: Recipe, out: Path, world: World, *, resume: bool) -> Begun:
     torch.manual_seed(recipe.run.seed + world.rank)  # dropout differs from process to process
     trainee = Trainee(
         replica,
-        make_optimisers(replica.parameters, recipe.optimiser),
+        make_optimisers(replica.parameters, recipe.optimiser, DTYPES[precision]),
         Guard(recipe.optimiser.skip_sigma),
         LossScale() if precision == "fp16" else None,
     )
