@@ -116,7 +116,8 @@ def _serve_http(source: Source, listener: socket.socket) -> NoReturn:
     try:
         _end(serve_http(source, listener))
     except ModelDirectoryError as error:
-        _fail(1, f"{error}.")
+        typer.echo(f"incoder-lsp: {error}.", err=True)
+        _end(1)
 
 
 @app.command()
