@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx2
 
 from incoder_lsp.backend_address import KEY_VARIABLE, Address
-from incoder_lsp.backend_dialects import Dialect, NotUnderstood, OpenAI, Said, detect
+from incoder_lsp.backend_dialects import Dialect, NotUnderstood, OpenAI, Said, detect, refusal
 from incoder_lsp.fim import form_of
 from incoder_lsp.infiller import Done, Stop, Unavailable
 from incoder_lsp.logs import log
@@ -32,7 +32,6 @@ KEPT = 60.0  # seconds that an idle connection stays open
 GLANCE = 0.02  # seconds between two looks at the stop flag
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds that a server which is away is left in peace
 LARGEST_ANSWER = 1 << 20  # bytes
-LONGEST_REASON = 200  # characters of a server's own words that are passed on
 CONTEXT = 1 << 20  # tokens; what a server really reads is its own business
 
 T = TypeVar("T")
@@ -91,7 +90,7 @@ class Backend:
             dialect = dialect.by_form(form_of(dialect.model))
             status, answer = await self._send("POST", dialect.path, dialect.body(request))
         if status != 200:
-            raise NotUnderstood(_refusal(status, answer))
+            raise NotUnderstood(refusal(status, answer))
         said = dialect.read(answer, request)
         self._dialect = dialect
         return said
@@ -142,14 +141,3 @@ def _reason(error: httpx2.HTTPError) -> str:
         certificate = "CERTIFICATE" in str(error).upper()
         return "its certificate is not valid" if certificate else "nobody answers there"
     return "its answer is not HTTP" if isinstance(error, httpx2.RemoteProtocolError) else "the connection broke"
-
-
-def _refusal(status: int, answer: Any) -> str:
-    """What a server said instead of an answer, on one line."""
-    hint = f"; its key is read from {KEY_VARIABLE}" if status in (401, 403) else ""
-    error = answer.get("error", answer) if isinstance(answer, dict) else None
-    words = error.get("message") if isinstance(error, dict) else error
-    if not isinstance(words, str):
-        return f"it answers with status {status}{hint}"
-    words = " ".join("".join(c if c.isprintable() else " " for c in words).split())[:LONGEST_REASON].rstrip(".")
-    return f"it answers with status {status}, {words}{hint}"

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from incoder_lsp.backend_address import KEY_VARIABLE
 from incoder_lsp.fim import Form
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 Get = Callable[[str], Awaitable[tuple[int, Any]]]  # a path -> status and JSON
 
 OURS = "incoder-lsp"  # how the build_info of our own server begins
+FORBIDDEN = (401, 403)
+LONGEST_REASON = 200  # characters of a server's own words that are passed on
 
 
 class NotUnderstood(Exception):  # noqa: N818 - it says what happened at the other end
@@ -113,12 +117,25 @@ async def detect(get: Get) -> Dialect:
     status, props = await get("props")
     if status == 200 and isinstance(props, dict) and "default_generation_settings" in props:
         return Llama(ours=str(props.get("build_info", "")).startswith(OURS))
-    status, models = await get("v1/models")
-    try:
-        return OpenAI(str(models["data"][0]["id"]))
-    except (TypeError, LookupError):
-        refused = " (it wants a key)" if status in (401, 403) else ""
-        raise NotUnderstood(f"it answers neither as llama.cpp's server nor as OpenAI's does{refused}") from None
+    if status < 500 and status not in FORBIDDEN:
+        status, models = await get("v1/models")
+        with suppress(TypeError, LookupError):
+            return OpenAI(str(models["data"][0]["id"]))
+        props = models
+    if status >= 500 or status in FORBIDDEN:
+        raise NotUnderstood(refusal(status, props))
+    raise NotUnderstood("it answers neither as llama.cpp's server nor as OpenAI's does")
+
+
+def refusal(status: int, answer: Any) -> str:
+    """What a server said instead of an answer, on one line."""
+    hint = f"; its key is read from {KEY_VARIABLE}" if status in FORBIDDEN else ""
+    error = answer.get("error", answer) if isinstance(answer, dict) else None
+    words = error.get("message") if isinstance(error, dict) else error
+    if not isinstance(words, str):
+        return f"it answers with status {status}{hint}"
+    words = " ".join("".join(c if c.isprintable() else " " for c in words).split())[:LONGEST_REASON].rstrip(".")
+    return f"it answers with status {status}, {words}{hint}"
 
 
 def _said(text: str, tokens: Any, limit: bool, request: InfillRequest) -> Said:

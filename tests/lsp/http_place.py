@@ -31,7 +31,7 @@ def http_server(load: Callable[[Any], Any], wait: bool = True) -> Iterator[str]:
     thread.start()
     assert ready.wait(20)
     try:
-        yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(20)

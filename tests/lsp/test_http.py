@@ -160,8 +160,16 @@ LLAMA_VIM = {
     "cache_prompt": True,
     "t_max_prompt_ms": 500,
     "t_max_predict_ms": 250,
-    "response_fields": ["content", "timings/prompt_n", "timings/prompt_ms", "timings/prompt_per_second"]
-    + ["timings/predicted_n", "timings/predicted_ms", "timings/predicted_per_second", "truncated", "tokens_cached"],
+    "response_fields": [
+        "content",
+        *(
+            f"timings/{phase}_{what}"
+            for phase in ("prompt", "predicted")
+            for what in ("n", "ms", "per_token_ms", "per_second")
+        ),
+        "truncated",
+        "tokens_cached",
+    ],
 }
 
 
@@ -240,19 +248,21 @@ def test_what_a_client_may_ask_beforehand(tiny: httpx2.Client):
     assert props["build_info"].startswith("incoder-lsp ")
 
 
+NO_JSON = "The body is not JSON; send one JSON object, in UTF-8."
+NO_EXTRA = '"input_extra" must be a list of objects with "text" and "filename".'
 BAD = [
-    ("/infill", b"{", 400, "The body is not JSON; send one JSON object, in UTF-8.", None),
-    ("/infill", b"\xff", 400, "The body is not JSON; send one JSON object, in UTF-8.", None),
-    ("/infill", b"[" * 100_000, 400, "The body is not JSON; send one JSON object, in UTF-8.", None),
+    ("/infill", b"{", 400, NO_JSON, None),
+    ("/infill", b"\xff", 400, NO_JSON, None),
+    ("/infill", b"[" * 100_000, 400, NO_JSON, None),
     ("/infill", b"[]", 400, "The body must be one JSON object.", None),
     ("/infill", {"input_suffix": ""}, 400, '"input_prefix" is missing; it must be a string.', "input_prefix"),
     ("/infill", {**HOLE, "prompt": 3}, 400, '"prompt" must be a string.', "prompt"),
     ("/infill", {**HOLE, "n_predict": 1.5}, 400, '"n_predict" must be a whole number of at least -1.', "n_predict"),
     ("/infill", {**HOLE, "temperature": -1}, 400, '"temperature" must be a number of at least 0.', "temperature"),
-    ("/infill", b'{"input_prefix": "", "input_suffix": "", "top_p": NaN}', 400, "The body is not JSON; send one JSON object, in UTF-8.", None),
+    ("/infill", b'{"input_prefix": "", "input_suffix": "", "top_p": NaN}', 400, NO_JSON, None),
     ("/infill", {**HOLE, "top_p": 0}, 400, '"top_p" must be a number above 0 and at most 1.', "top_p"),
     ("/infill", {**HOLE, "stop": [1]}, 400, '"stop" must be a string or a list of up to 64 strings.', "stop"),
-    ("/infill", {**HOLE, "input_extra": ["a"]}, 400, '"input_extra" must be a list of objects with "text" and "filename".', "input_extra"),
+    ("/infill", {**HOLE, "input_extra": ["a"]}, 400, NO_EXTRA, "input_extra"),
     ("/v1/completions", {"prompt": ["a", "b"]}, 400, '"prompt" must be one string.', "prompt"),
     ("/v1/completions", {"prompt": "a", "echo": True}, 400, '"echo" is not supported here; leave it out.', "echo"),
     ("/v1/completions", {"prompt": "a", "n": 99}, 400, '"n" must be a whole number from 1 to 16.', "n"),
