@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,24 @@ def test_llama_cpp_is_asked_as_its_own_clients_ask():
         assert (body["input_prefix"], body["prompt"], body["input_suffix"]) == ("a = 1\n", "b = ", "\nc")
         assert (body["n_predict"], body["stop"], body["temperature"]) == (9, ["\n"], 0.0)
         assert "header" not in body, "the metadata line would be read as code"
+
+
+def test_the_real_llama_cpp_answers(tmp_path: Path):
+    """Its tiny model says the same whether its cache holds the prompt or not, and on one line where one is wanted."""
+    pytest.importorskip("xllamacpp")
+    pytest.importorskip("gguf")
+    command = [sys.executable, str(Path(__file__).parent / "tiny_llama.py"), str(tmp_path / "tiny.gguf")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout
+            url = next(line.split()[1] for line in server.stdout if line.startswith("at http"))
+            backend = Backend(parse_backend(url))
+            first, again = (backend.infill(replace(REQUEST, one_line=False), never) for _ in range(2))
+            assert (first.text, first.tokens, first.stopped) == (again.text, again.tokens, again.stopped)
+            assert 0 < first.tokens <= REQUEST.max_tokens
+            assert backend.infill(REQUEST, never).text == first.text.split("\n", maxsplit=1)[0]
+        finally:
+            server.kill()
 
 
 def test_a_server_without_suffix_is_asked_in_its_models_form():

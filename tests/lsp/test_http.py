@@ -357,7 +357,9 @@ def test_an_editor_and_http_share_the_model(launch: Start, model_directory: Path
     server.wait_stderr(b"\n")
     url = server.stderr.decode().split()[-1]
     assert httpx2.post(f"{url}/infill", json=HOLE).status_code == 503
-    server.start_and_load()
+    server.start()
+    while httpx2.get(f"{url}/health").status_code == 503:
+        time.sleep(0.05)
     assert httpx2.post(f"{url}/infill", json=HOLE, timeout=PATIENCE).json()["content"]
     server.open("file:///a.py", f"{LEFT}{RIGHT}")
     assert "result" in server.ask(INLINE, inline("file:///a.py", 4, 4))
