@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
+from incoder_lsp.infiller import Infiller, Unavailable
 from incoder_lsp.logs import describe, log
 from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
     from incoder_lsp.filters import Suggestion
-    from incoder_model.infill import Model
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -60,21 +60,20 @@ class _Known:
         return later.text[self.question.offset : later.offset]
 
 
-Fill = Callable[["Model", Question, Callable[[], bool]], "Suggestion | None"]
+Fill = Callable[[Infiller, Question, Callable[[], bool]], "Suggestion | None"]
 
 
-def fill(model: Model, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
+def fill(model: Infiller, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
     """One pass through the house; runs on the worker. The imports are here because the model's side imports torch."""
     from incoder_lsp.context import situation_at
     from incoder_lsp.filters import Drop, filter_suggestion
-    from incoder_model.infill import infill
 
     situation = situation_at(
         question.text, question.offset, question.path, invoked=question.invoked, settings=question.settings
     )
     if situation is None:
         return None
-    suggestion = filter_suggestion(infill(model, situation.request, stop), situation)
+    suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
     if isinstance(suggestion, Drop):
         log.debug("no suggestion: %s", suggestion.reason)
         return None
@@ -82,9 +81,11 @@ def fill(model: Model, question: Question, stop: Callable[[], bool]) -> Suggesti
 
 
 class Completer:
-    def __init__(self, worker: Worker, fill: Fill = fill):
+    def __init__(self, worker: Worker, fill: Fill = fill, tell: Callable[[str], None] = log.warning):
         self._worker = worker
         self._fill = fill
+        self._tell = tell  # the user, once, when completions stop coming
+        self._away = False
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
         self._known: dict[str, _Known] = {}  # by uri, the last answer only
 
@@ -108,8 +109,9 @@ class Completer:
         if not current:
             return None
         if error := task.exception():
-            log.error("no suggestion because of %s", describe(error))
+            self._report(error)
             return None
+        self._away = False
         self._known[question.uri] = _Known(question, task.result())
         return task.result()
 
@@ -124,6 +126,13 @@ class Completer:
             self._known.pop(known, None)
         for asked in list(self._in_the_air) if uri is None else [uri]:
             self.drop(asked)
+
+    def _report(self, error: BaseException) -> None:
+        if not isinstance(error, Unavailable):
+            log.error("no suggestion because of %s", describe(error))
+        elif not self._away:
+            self._away = True
+            self._tell(str(error))
 
     async def _think(self, question: Question) -> Suggestion | None:
         stop = Event()

@@ -1,7 +1,8 @@
 """What the server writes to stderr: our own lines, and never a word of the user's text.
 
-pygls logs whole messages, and an exception's message can quote what it failed on. So pygls and asyncio are silent unless
-`trace` is asked for, which says so, and of an exception only its type and its place are written.
+pygls logs whole messages, and an exception's message can quote what it failed on. So pygls, asyncio and
+the HTTP libraries are silent unless `trace` is asked for, which says so, and of an exception only its type and its place are
+written.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def configure(level: LogLevel) -> None:
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING
     )
     log.setLevel(logging.DEBUG if trace else level.value.upper())
-    for chatty in ("pygls", "asyncio"):
+    for chatty in ("pygls", "asyncio", "uvicorn", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.DEBUG if trace else logging.CRITICAL + 1)
 
 

@@ -18,8 +18,10 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from incoder_lsp import version
+from incoder_lsp.backend_address import Address, parse_backend
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.infiller import Source
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings, read_settings
@@ -30,24 +32,31 @@ SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
-    """One editor's session: its open files, its settings, its model. `model` is the command line's directory."""
+    """One editor's session: its open files, its settings, its model. `model` is the command line's: a directory or a server."""
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
-    def __init__(self, model: Path | None = None, worker: Worker | None = None, fill: Fill = fill):
+    def __init__(self, model: Path | Address | None = None, worker: Worker | None = None, fill: Fill = fill):
         super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
-        self.completer = Completer(self.worker, fill)
+        self.completer = Completer(self.worker, fill, self.tell)
         self._model = model
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
 
     @property
-    def model_directory(self) -> Path | None:
-        """None is the bundled model."""
-        return self._model or (Path(self.settings.model).expanduser() if self.settings.model else None)
+    def source(self) -> Source:
+        """Where completions come from: the command line wins, and a server wins over a directory."""
+        if self._model is not None:
+            return self._model
+        if self.settings.backend is not None:
+            return parse_backend(self.settings.backend)
+        return Path(self.settings.model).expanduser() if self.settings.model else None
+
+    def tell(self, sentence: str) -> None:
+        self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
 
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""
@@ -90,9 +99,9 @@ async def initialized(ls: Server, _: types.InitializedParams) -> None:
 
 
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
-    before = ls.model_directory
+    before = ls.source
     ls.take_settings(params.settings)
-    if ls.model_directory != before:
+    if ls.source != before:
         await load_model(ls)
 
 
@@ -161,7 +170,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 async def load_model(ls: Server) -> None:
     """Load on the worker. The user sees one progress, and one message if it fails."""
     ls.completer.forget()
-    loading = asyncio.create_task(ls.worker.load(ls.model_directory))
+    loading = asyncio.create_task(ls.worker.load(ls.source))
     await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
 
 
@@ -189,7 +198,7 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         known = isinstance(error, ModelDirectoryError)
         sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
         log.error("no model: %s", describe(error))
-        ls.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
+        ls.tell(sentence)
 
 
 def _word_start(text: str, offset: int) -> int:

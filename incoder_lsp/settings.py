@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from incoder_lsp.backend_address import ACCEPTS, KEY_VARIABLE, is_backend
+
 
 def setting(default: Any, help: str, accepts: str, test: Callable[[Any], bool]) -> Any:  # noqa: A002 - the user's word for it
     return field(default=default, metadata={"help": help, "accepts": accepts, "test": test})
@@ -35,6 +37,13 @@ class Settings:
         "The model directory; null is the bundled model. `--model` on the command line wins.",
         "a path or null",
         lambda v: v is None or isinstance(v, str),
+    )
+    backend: str | None = setting(
+        None,
+        "A server that completes instead of a model: llama.cpp's, vLLM, or another `incoder-lsp serve --http`. The code around "
+        f"the cursor is sent there, and nowhere else. Its key, if it wants one, is read from {KEY_VARIABLE}.",
+        f"{ACCEPTS}, or null",
+        lambda v: v is None or (isinstance(v, str) and is_backend(v)),
     )
     max_tokens: int = setting(64, "The longest suggestion, in tokens.", *_whole(1, 1024))
     multi_line: Literal["auto", "never"] = setting(

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, BinaryIO
 
 from incoder_lsp.logs import describe, log
@@ -68,8 +69,8 @@ class Frames:
             yield body
 
 
-def serve_stdio(protocol: Protocol) -> int:
-    """One session over this process' stdin and stdout."""
+def serve_stdio(protocol: Protocol, beside: AbstractAsyncContextManager[None] | None = None) -> int:
+    """One session over this process' stdin and stdout; `beside` is entered for as long as it lasts."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not land between our messages
 
@@ -80,14 +81,15 @@ def serve_stdio(protocol: Protocol) -> int:
         watch = asyncio.create_task(_stop_with_parent(protocol, reader))
         protocol.set_writer(_Pipe(replies))
         try:
-            return await _session(protocol, reader)
+            async with beside or contextlib.nullcontext():
+                return await _session(protocol, reader)
         finally:
             watch.cancel()
 
     return asyncio.run(session())
 
 
-def serve_tcp(protocol: Protocol, host: str, port: int) -> int:
+def serve_tcp(protocol: Protocol, host: str, port: int, beside: AbstractAsyncContextManager[None] | None = None) -> int:
     """One session with the first client that connects; `host` must be a key of LOOPBACK. Raises OSError if it cannot listen."""
 
     async def session() -> int:
@@ -110,7 +112,8 @@ def serve_tcp(protocol: Protocol, host: str, port: int) -> int:
         listener.close()
         protocol.set_writer(writer)  # pyright: ignore[reportArgumentType] - write() answers at once, which pygls allows
         try:
-            return await _session(protocol, reader)
+            async with beside or contextlib.nullcontext():
+                return await _session(protocol, reader)
         finally:
             writer.close()
 
