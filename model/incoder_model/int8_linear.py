@@ -50,7 +50,8 @@ class Int8Linear(nn.Module):
 
 
 def kernel(rows: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
-    """(few, in) by (out, in) int8 and its (out,) scales: (few, out). Raises NotImplementedError or RuntimeError where there is none."""
+    """(few, in) by (out, in) int8 and its (out,) scales: (few, out). Raises NotImplementedError or RuntimeError
+    where there is none."""
     return torch.ops.aten._weight_int8pack_mm(rows, weight, scale)
 
 

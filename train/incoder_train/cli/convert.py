@@ -77,7 +77,11 @@ def _write_gguf(source: Path, out: Path, to: Layout, dtype: Precision | None, pr
     from incoder_train.gguf_vocabulary import NOTE
 
     config = convert_to_gguf(source, out, (dtype or Precision.fp16).value, progress)
-    infill = "cannot ask this model, which reads the right side first" if config.region else "works"
+    infill = (
+        "refuses: its prompts cannot have the right side first, as this model reads it"
+        if config.region
+        else "works, with a prompt without <|mask:1|>, after which answers may run on"
+    )
     return (
         f"Use it: llama-server -m {out}\n"
         f"Prompt: {prompt(config)}\n"
