@@ -7,8 +7,8 @@ as its table of positions, the scale of the embedding multiplied in, and an outp
     q_proj, k_proj, v_proj, one below another   blk.N.attn_qkv
     embedding                                   output.weight
 
-llama.cpp computes the GELU in its tanh form, from a table in half precision: with weights in fp32 the log-probabilities of the bundled
-model differ by up to 0.005.
+llama.cpp computes the GELU in its tanh form, from a table in half precision: with weights in fp32 log-probabilities of the
+bundled model differ by up to 0.005.
 
 Tensors go from file to file one at a time. The file appears under its name when all of it is written.
 """
