@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,6 +13,7 @@ import typer
 
 from incoder_lsp import version
 from incoder_lsp.logs import LogLevel, configure
+from incoder_lsp.serve import leave, serve_alone, serve_shared
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -35,39 +37,85 @@ def main(
 def serve(
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak over stdin and stdout. This is the default.")] = False,
     tcp: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Listen for one editor on a loopback address.")
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Listen for one editor on a loopback address; without the daemon."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")
     ] = None,
     log_level: Annotated[
-        LogLevel, typer.Option(help="What to write to stderr; trace writes your code, too.")
+        LogLevel,
+        typer.Option(
+            help="What to write to stderr, or to the daemon's log; trace writes your code, without the daemon."
+        ),
     ] = LogLevel.warning,
+    no_daemon: Annotated[
+        bool, typer.Option("--no-daemon", help="Load the model in this process, for this editor. Always so on Windows.")
+    ] = False,
 ) -> None:
-    """Serve one editor. Editors start this command themselves."""
+    """Serve one editor. Editors start this command themselves; all of them share one model, in a daemon."""
+    if stdio and tcp is not None:
+        _fail(2, "--stdio and --tcp exclude each other; give one of them.")
+    if tcp is not None:
+        _serve_tcp(tcp, model, log_level)
+    if sys.stdin is None or sys.stdout is None:
+        _fail(1, "stdin or stdout is closed; the editor speaks over both, or over --tcp HOST:PORT.")
+    options = {"model": str(model) if model else None, "log_level": log_level.value}
+    if not no_daemon:
+        serve_shared(options)
+    serve_alone(options)
+
+
+@app.command()
+def daemon(
+    status: Annotated[bool, typer.Option("--status", help="Print what the daemon is doing.")] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="End the daemon. An editor that is still open starts another one.")
+    ] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Be the daemon, here, until it is idle.")] = False,
+    socket: Annotated[Path | None, typer.Option(metavar="PATH", help="Where it listens; `serve` gives this.")] = None,
+) -> None:
+    """Start the process that holds the model for all editors. `serve` does this itself; it ends ten minutes after the last
+    editor has gone, or after INCODER_DAEMON_IDLE seconds."""
+    if sys.platform == "win32":
+        _fail(1, "there is no daemon on Windows yet; `serve` loads the model itself.")
+    from incoder_lsp.daemon_client import NOBODY_THERE, greet
+    from incoder_lsp.daemon_place import Unreachable, log_path, socket_path
+    from incoder_lsp.daemon_process import start_daemon
+
+    try:
+        path = socket or socket_path()
+        if not (status or stop):
+            start_daemon(path, foreground)
+            return
+        answer = greet(path, {"want": "stop" if stop else "status"})[1]
+    except Unreachable as error:
+        _fail(1, f"{error}.")
+    except NOBODY_THERE:
+        _fail(1, "no daemon is running.")
+    except (OSError, ValueError) as error:
+        _fail(1, f"the daemon does not answer: {error}.")
+    models = ", ".join(answer["models"]) or "none"
+    typer.echo(
+        f"{'stopped' if stop else 'running'}: incoder-lsp {answer['version']}, process {answer['pid']}, "
+        f"editors: {answer['sessions']}, models: {models}, log: {log_path(path)}"
+    )
+
+
+def _serve_tcp(address: str, model: Path | None, log_level: LogLevel) -> NoReturn:
     from incoder_lsp import transport
 
     configure(log_level)
-    if stdio and tcp is not None:
-        _fail(2, "--stdio and --tcp exclude each other; give one of them.")
-    if tcp is None and (sys.stdin is None or sys.stdout is None):
-        _fail(1, "stdin or stdout is closed; the editor speaks over both, or over --tcp HOST:PORT.")
     try:
-        address = transport.parse_address(tcp) if tcp is not None else None
+        host, port = transport.parse_address(address)
     except ValueError as error:
         _fail(2, f"{error}.")
-
     from incoder_lsp.server import Server  # here, because it takes a second
 
-    protocol = Server(model).protocol
     try:
-        _end(transport.serve_stdio(protocol) if address is None else transport.serve_tcp(protocol, *address))
-    except KeyboardInterrupt:
-        _end(130)  # 128 + SIGINT
+        leave(partial(transport.serve_tcp, Server(model).protocol, host, port))
     except OSError as error:
-        if address is None:
-            raise
-        _fail(1, f"cannot listen on {tcp}: {os.strerror(error.errno or 0).lower()}; choose another port.")
+        _fail(1, f"cannot listen on {address}: {os.strerror(error.errno or 0).lower()}; choose another port.")
 
 
 @app.command()
@@ -88,9 +136,3 @@ def demo(
 def _fail(code: int, sentence: str) -> NoReturn:
     typer.echo(f"incoder-lsp: {sentence}", err=True)
     raise typer.Exit(code)
-
-
-def _end(code: int) -> NoReturn:
-    """Leave at once: a model that is loading or thinking on its thread would hold up an orderly end for seconds."""
-    sys.stderr.flush()
-    os._exit(code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
 
 from incoder_lsp import version
 from incoder_lsp.completer import Completer, Fill, Question, fill
@@ -26,28 +28,42 @@ from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
 LAST = "~"  # sorts a popup's item behind those of the language's own server
+_converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
 SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
-    """One editor's session: its open files, its settings, its model. `model` is the command line's directory."""
+    """One editor's session: its open files, its settings, its model.
+
+    `model` is the command line's directory; a relative one in the settings starts in `folder`, where the editor started us.
+    """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
-    def __init__(self, model: Path | None = None, worker: Worker | None = None, fill: Fill = fill):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
+    def __init__(
+        self, model: Path | None = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
+    ):
+        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill)
         self._model = model
+        self._folder = folder or Path()
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
 
     @property
     def model_directory(self) -> Path | None:
         """None is the bundled model."""
-        return self._model or (Path(self.settings.model).expanduser() if self.settings.model else None)
+        chosen = self.settings.model
+        return self._model or (self._folder / Path(chosen).expanduser() if chosen else None)
+
+    def leave(self) -> None:
+        """The session is over: what is in the air ends, and the model is there for others."""
+        self.completer.forget()
+        self.protocol.abandon()
+        self.worker.leave()
 
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""

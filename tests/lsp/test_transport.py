@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from raw_client import PATIENCE
 
 from incoder_lsp import transport
-from incoder_lsp.transport import MAX_BODY, MAX_HEADER, Frames, parse_address
+from incoder_lsp.frames import MAX_BODY, MAX_HEADER, Frames
+from incoder_lsp.transport import parse_address
 
 HEADERS = st.sampled_from(
     [

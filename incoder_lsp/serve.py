@@ -1,0 +1,74 @@
+"""The command `serve`, in one of two ways: through the daemon that all editors share, or in this process alone.
+
+The command line's options come in; the process ends with a session's exit code. `quick_options` reads the few command
+lines that editors start, because the relay should be there before typer is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from incoder_lsp.daemon_client import COMMAND
+
+Options = dict[str, Any]
+DEFAULTS: Options = {"model": None, "log_level": "warning"}
+
+
+def quick_options(arguments: Sequence[str]) -> Options | None:
+    """What typer would read from `serve [--stdio] [--model DIR]`; None for any other command line."""
+    if arguments[:1] != ["serve"] or sys.stdin is None or sys.stdout is None:
+        return None
+    options, rest = dict(DEFAULTS), iter(arguments[1:])
+    for argument in rest:
+        if argument == "--model":
+            options["model"] = next(rest, "-")
+            if options["model"].startswith("-"):
+                return None
+        elif argument != "--stdio":
+            return None
+    return options
+
+
+def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
+    """Relay to the daemon and end with the session. Returns only where there is no way to a daemon, after one warning."""
+    if sys.platform == "win32" or options["log_level"] == "trace":  # a session's source text is for nobody else's log
+        return
+    from incoder_lsp.daemon_client import attach
+    from incoder_lsp.daemon_place import Unreachable
+    from incoder_lsp.relay import Relay
+
+    model = options["model"]
+    greeting = {**options, "model": model and str(Path(model).absolute()), "folder": str(Path.cwd())}
+    try:
+        connection = attach(greeting, command)
+    except Unreachable as error:
+        print(f"incoder-lsp: no daemon, so this editor has a model of its own: {error}.", file=sys.stderr, flush=True)
+        return
+    relay = Relay(connection, partial(attach, greeting, command), sys.stdin.fileno(), sys.stdout.fileno())
+    leave(relay.run)
+
+
+def serve_alone(options: Options) -> NoReturn:
+    """One editor, one process, over stdio."""
+    from incoder_lsp import transport
+    from incoder_lsp.logs import LogLevel, configure
+    from incoder_lsp.server import Server  # takes a second
+
+    configure(LogLevel(options["log_level"]))
+    protocol = Server(Path(options["model"]) if options["model"] else None).protocol
+    leave(partial(transport.serve_stdio, protocol))
+
+
+def leave(session: Callable[[], int]) -> NoReturn:
+    """Run a session and leave with its exit code, at once: a model that is thinking on its thread would hold up an orderly end."""
+    try:
+        code = session()
+    except KeyboardInterrupt:
+        code = 130  # 128 + SIGINT
+    sys.stderr.flush()
+    os._exit(code)
