@@ -7,9 +7,12 @@
     counts    answers "N abc", N being the number of questions so far
     lines     answers two lines
     nothing   answers nothing
+    dies      kills its own process
+    who       answers "PROCESS LOADED", LOADED being how often a model was loaded there
     else      answers what stands around the cursor: |three characters|three characters|
 
-In: optionally `--load SECONDS`, the time the model takes to load.
+In: optionally `--load SECONDS`, the time the model takes to load, or `--relay`: then the relay is here, and the rest in a
+daemon, which is this file with `--daemon SOCKET`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -25,15 +29,18 @@ from typing import Any
 from incoder_lsp import logs, transport
 from incoder_lsp.completer import Question
 from incoder_lsp.filters import Suggestion
+from incoder_lsp.serve import Options, serve_shared
 from incoder_lsp.server import Server
 from incoder_lsp.worker import Worker
 
 questions = itertools.count(1)
+loads: list[Path | None] = []
 
 
-def load(_: Path | None) -> Any:
+def load(directory: Path | None) -> Any:
     if "--load" in sys.argv:
         time.sleep(float(sys.argv[-1]))
+    loads.append(directory)
     return object()
 
 
@@ -49,7 +56,10 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
         raise ValueError(f"cannot cope with {question.text}")
     if word == "prints":
         print("a library's greeting", flush=True)
+    if word == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
     scripted = {
+        "who": Suggestion(f"{os.getpid()} {len(loads)}"),
         "closes": Suggestion("x)", 1),
         "counts": Suggestion(f"{number} abc"),
         "lines": Suggestion(f"one{question.eol}two"),
@@ -59,5 +69,14 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
 
 
 if __name__ == "__main__":
+    if "--relay" in sys.argv:
+        options: Options = {"model": None, "log_level": "debug"}
+        serve_shared(options, [sys.executable, __file__, "--daemon"])
+        sys.exit("no way to a daemon")
+    if "--daemon" in sys.argv:
+        from incoder_lsp import daemon, daemon_process
+
+        daemon_process.become_daemon(Path(sys.argv[-1]), lambda post: daemon.serve(post, load, fill))
+        sys.exit()
     logs.configure(logs.LogLevel.debug)
     os._exit(transport.serve_stdio(Server(worker=Worker(load), fill=fill).protocol))  # as the command line ends
