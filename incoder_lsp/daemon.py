@@ -39,8 +39,9 @@ class Daemon:
         self._models = models
         self._fill = fill
         self._levels: dict[Server, LogLevel] = {}  # of each session
+        self._connections = 0
+        self._last_seen = time.monotonic()  # when there was a connection
         self._stop = asyncio.Event()
-        self._last_seen = time.monotonic()
 
     async def run(self, post: Post, idle: float) -> None:
         listener = await asyncio.start_unix_server(self._connected, sock=post.listener)
@@ -51,7 +52,7 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), look)
             if not post.held:
                 post.leave()
-            alone = 0.0 if self._levels else time.monotonic() - self._last_seen
+            alone = 0.0 if self._connections else time.monotonic() - self._last_seen
             if alone > idle or (alone and not post.held):
                 break
         listener.close()
@@ -67,6 +68,7 @@ class Daemon:
         }
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
         try:
             greeting = json.loads(await asyncio.wait_for(reader.readline(), GREETING))
             want = greeting["want"]
@@ -81,6 +83,7 @@ class Daemon:
         except Exception as error:
             log.error("a session ended: %s", describe(error))
         finally:
+            self._connections -= 1
             self._last_seen = time.monotonic()
             writer.close()
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(HERE))
 from raw_client import RawClient  # noqa: E402
 
 SCRIPTED = [sys.executable, str(HERE / "scripted_server.py")]
-RELAYED = [*SCRIPTED, "--relay"]
+RELAYED = [sys.executable, str(HERE / "scripted_relay.py")]
 BOTH_WAYS = {"one process": SCRIPTED, "through the daemon": RELAYED}
 SERVE = [sys.executable, "-m", "incoder_lsp", "serve"]
 
@@ -41,6 +41,12 @@ def runtime() -> Iterator[Path]:
     """A folder for daemons of one's own: XDG_RUNTIME_DIR for `launch`. Those that listen there leave with the test."""
     with tempfile.TemporaryDirectory(prefix="incoder-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def relay(launch: Start, runtime: Path) -> Start:
+    """Another editor whose relay meets the daemon of this test: relay(**environment)."""
+    return lambda **environment: launch(RELAYED, **{"XDG_RUNTIME_DIR": str(runtime), **environment})
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 INLINE = "textDocument/inlineCompletion"
-PATIENCE = 20.0  # seconds until a reply counts as lost, on a loaded machine
+PATIENCE = 60.0  # seconds until a reply counts as lost, on a loaded machine
 
 
 class RawClient:

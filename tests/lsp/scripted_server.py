@@ -11,8 +11,7 @@
     who       answers "PROCESS LOADED", LOADED being how often a model was loaded there
     else      answers what stands around the cursor: |three characters|three characters|
 
-In: optionally `--load SECONDS`, the time the model takes to load, or `--relay`: then the relay is here, and the rest in a
-daemon, which is this file with `--daemon SOCKET`.
+In: optionally `--load SECONDS`, the time the model takes to load.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from typing import Any
 from incoder_lsp import logs, transport
 from incoder_lsp.completer import Question
 from incoder_lsp.filters import Suggestion
-from incoder_lsp.serve import Options, serve_shared
 from incoder_lsp.server import Server
 from incoder_lsp.worker import Worker
 
@@ -69,14 +67,5 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
 
 
 if __name__ == "__main__":
-    if "--relay" in sys.argv:
-        options: Options = {"model": None, "log_level": "debug"}
-        serve_shared(options, [sys.executable, __file__, "--daemon"])
-        sys.exit("no way to a daemon")
-    if "--daemon" in sys.argv:
-        from incoder_lsp import daemon, daemon_process
-
-        daemon_process.become_daemon(Path(sys.argv[-1]), lambda post: daemon.serve(post, load, fill))
-        sys.exit()
     logs.configure(logs.LogLevel.debug)
     os._exit(transport.serve_stdio(Server(worker=Worker(load), fill=fill).protocol))  # as the command line ends

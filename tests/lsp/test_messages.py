@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 import pytest
+from conftest import SCRIPTED
 from raw_client import INLINE, RawClient, inline, span
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, CANCELLED = -32700, -32600, -32601, -32602, -32800
@@ -249,7 +250,7 @@ def test_what_a_library_prints_is_no_message(client: RawClient):
     uri = "file:///prints.py"
     client.open(uri, "prints")
     assert text_at(client, uri, 0, 6) == "|nts||"
-    if "--relay" not in client.process.args:  # type: ignore[operator]
+    if client.process.args == SCRIPTED:
         client.wait_logged(b"a library's greeting")
 
 
