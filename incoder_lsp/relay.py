@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,6 +48,7 @@ class Relay:
 
     def run(self) -> int:
         """Relay until the editor says exit, hangs up or dies; returns the exit code."""
+        threading.excepthook = _fail
         replies = Thread(target=self._relay_replies, name="replies", daemon=True)
         replies.start()
         Thread(target=self._watch_editor, name="parent", daemon=True).start()
@@ -125,7 +127,7 @@ class Relay:
             self._write(frame(body))
 
     def _show(self, kind: int, sentence: str) -> None:
-        print(f"incoder-lsp: {sentence.removeprefix('InCoder: ')}", file=sys.stderr, flush=True)
+        say(sentence.removeprefix("InCoder: "))
         params = {"type": kind, "message": sentence}
         self._write(frame(json.dumps({"jsonrpc": "2.0", "method": "window/showMessage", "params": params}).encode()))
 
@@ -165,8 +167,21 @@ class Relay:
             return  # it lives in another process namespace (a container): its number says nothing here
         while is_alive(process):
             time.sleep(PARENT_CHECK)
-        print(f"incoder-lsp: the editor (process {process}) is gone", file=sys.stderr, flush=True)
+        say(f"the editor (process {process}) is gone")
         os._exit(self.exit_code)
+
+
+def say(sentence: str) -> None:
+    """One line to stderr, if anybody keeps it open."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"incoder-lsp: {sentence}\n")
+        sys.stderr.flush()
+
+
+def _fail(failure: threading.ExceptHookArgs) -> None:
+    """Half a relay is worse than none, which the editor notices."""
+    say(f"unexpected failure: {failure.exc_type.__name__}")
+    os._exit(1)
 
 
 def _read(source: int) -> bytes:

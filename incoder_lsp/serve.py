@@ -40,14 +40,14 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
         return
     from incoder_lsp.daemon_client import attach
     from incoder_lsp.daemon_place import Unreachable
-    from incoder_lsp.relay import Relay
+    from incoder_lsp.relay import Relay, say
 
     model = options["model"]
     greeting = {**options, "model": model and str(Path(model).absolute()), "folder": str(Path.cwd())}
     try:
         connection = attach(greeting, command)
     except Unreachable as error:
-        print(f"incoder-lsp: no daemon, so this editor has a model of its own: {error}.", file=sys.stderr, flush=True)
+        say(f"no daemon, so this editor has a model of its own: {error}.")
         return
     relay = Relay(connection, partial(attach, greeting, command), sys.stdin.fileno(), sys.stdout.fileno())
     leave(relay.run)
@@ -70,5 +70,6 @@ def leave(session: Callable[[], int]) -> NoReturn:
         code = session()
     except KeyboardInterrupt:
         code = 130  # 128 + SIGINT
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os._exit(code)
