@@ -62,6 +62,7 @@ class Server(LanguageServer):
     def leave(self) -> None:
         """The session is over: what is in the air ends, and the model is there for others."""
         self.completer.forget()
+        self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
 

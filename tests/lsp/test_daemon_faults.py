@@ -218,6 +218,32 @@ def test_many_requests_are_all_answered(relay: Start):
     assert client.end() == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_session_held_goes_with_it(relay: Start, runtime: Path):
+    client = relay()
+    client.start()
+    process, _ = who(client)
+
+    def megabytes() -> float:
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="utf-8").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def message(**fields: Any) -> bytes:
+        return frame(json.dumps({"jsonrpc": "2.0", **fields}).encode())
+
+    before, text = megabytes(), "x" * 10_000_000
+    opened = {"uri": URI, "languageId": "python", "version": 1, "text": text}
+    for _ in range(10):
+        with socket.socket(socket.AF_UNIX) as session, session.makefile("rb") as replies:
+            session.connect(str(place_of(runtime)))
+            session.sendall(b'{"want": "session"}\n' + message(id=0, method="initialize", params={"capabilities": {}}))
+            session.sendall(message(method="textDocument/didOpen", params={"textDocument": opened}))
+            session.sendall(message(id=1, method="shutdown") + message(method="exit"))
+            assert b'"id": 1' in replies.read()
+    until("the sessions to leave", lambda: "editors: 1," in command(runtime, "--status").stdout)
+    assert megabytes() < before + 50, "ten sessions had 100 MB of text"
+
+
 def test_logs_of_a_daemon_hold_no_text_of_the_user(relay: Start, runtime: Path):
     client = relay()
     client.start_and_load()
