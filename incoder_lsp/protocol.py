@@ -48,6 +48,11 @@ class Protocol(LanguageServerProtocol):
         """The editor's process, as it said in `initialize`."""
         return self._server.process_id
 
+    def abandon(self) -> None:
+        """Nobody waits for our answers any more, and nobody will answer us."""
+        for future in list(self._request_futures.values()):
+            future.cancel()
+
     def receive(self, body: bytes | None) -> None:
         """Handle one message; None is a message that the framing lost."""
         if body is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -16,9 +17,10 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
 
 from incoder_lsp import version
-from incoder_lsp.backend_address import Address, parse_backend
+from incoder_lsp.backend_address import parse_backend
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.infiller import Source
@@ -28,21 +30,29 @@ from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
 LAST = "~"  # sorts a popup's item behind those of the language's own server
+_converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
 SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
-    """One editor's session: its open files, its settings, its model. `model` is the command line's: a directory or a server."""
+    """One editor's session: its open files, its settings, its model.
+
+    `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
+    editor started us.
+    """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
-    def __init__(self, model: Path | Address | None = None, worker: Worker | None = None, fill: Fill = fill):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
+    def __init__(
+        self, model: Source = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
+    ):
+        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
         self._model = model
+        self._folder = folder or Path()
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
 
@@ -53,10 +63,17 @@ class Server(LanguageServer):
             return self._model
         if self.settings.backend is not None:
             return parse_backend(self.settings.backend)
-        return Path(self.settings.model).expanduser() if self.settings.model else None
+        return self._folder / Path(self.settings.model).expanduser() if self.settings.model else None
 
     def tell(self, sentence: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
+
+    def leave(self) -> None:
+        """The session is over: what is in the air ends, and the model is there for others."""
+        self.completer.forget()
+        self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
+        self.protocol.abandon()
+        self.worker.leave()
 
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""
