@@ -18,6 +18,8 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from incoder_lsp import version
+from incoder_lsp.actions import handlers as actions
+from incoder_lsp.actions.running import Running
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.logs import describe, log
@@ -40,9 +42,12 @@ class Server(LanguageServer):
         self.settings = Settings()
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill)
+        self.running = Running()
         self._model = model
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
+        for name, command in actions.COMMANDS.items():
+            self.command(name)(command)
 
     @property
     def model_directory(self) -> Path | None:
@@ -100,6 +105,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     opened = params.text_document
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
     ls.completer.forget(opened.uri)
+    ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
 
 
@@ -109,6 +115,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     if document is None:
         return
     ls.completer.drop(changed.uri)
+    ls.running.drop(changed.uri)
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
@@ -120,6 +127,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
+    ls.running.drop(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
@@ -212,4 +220,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *actions.HANDLERS,
 ]

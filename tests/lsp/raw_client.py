@@ -77,6 +77,7 @@ class RawClient:
         """Initialize and wait until the model is there."""
         self.start(capabilities={**params.pop("capabilities", {}), "window": {"workDoneProgress": True}}, **params)
         create = self.wait(lambda message: message.get("method") == "window/workDoneProgress/create")
+        create["done"] = True
         self.send(id=create["id"], result=None)
         self.wait(lambda message: message.get("method") == "$/progress" and message["params"]["value"]["kind"] == "end")
 
