@@ -19,6 +19,7 @@ from pygls.lsp.server import LanguageServer
 
 from incoder_lsp import version
 from incoder_lsp.actions import handlers as actions
+from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
@@ -43,6 +44,7 @@ class Server(LanguageServer):
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill)
         self.running = Running()
+        self.kept_hints = inlay.Kept()
         self._model = model
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
@@ -221,4 +223,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
     *actions.HANDLERS,
+    *inlay.HANDLERS,
 ]

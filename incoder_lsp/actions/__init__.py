@@ -4,6 +4,7 @@
 |---|---|
 | `source.py`, `action.py` | a file and its tree; what actions are made of |
 | `fill.py`, with `holes.py` and `judge.py` | the holes of a selection, a function, a file |
+| `annotate.py`, with `annotation.py` | return and argument types |
 | `edits.py`, `running.py`, `handlers.py` | the protocol's side: edits, the life of a request, what is answered |
 
 A new action is a module with an `ACTION`, and its name in the list below.
@@ -11,7 +12,7 @@ A new action is a module with an `ACTION`, and its name in the list below.
 
 from __future__ import annotations
 
-from incoder_lsp.actions import fill
+from incoder_lsp.actions import annotate, fill
 from incoder_lsp.actions.action import Action
 
-ACTIONS: tuple[Action, ...] = (fill.ACTION,)
+ACTIONS: tuple[Action, ...] = (fill.ACTION, annotate.ACTION)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import Any
 
 from lsprotocol import types
 from lsprotocol.converters import get_converter
@@ -20,9 +19,8 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from incoder_lsp.actions import ACTIONS, fill
 from incoder_lsp.actions.action import KIND, Outcome, View
-from incoder_lsp.actions.edits import range_at, workspace_edit
-from incoder_lsp.actions.running import Job, Session, Stale
-from incoder_lsp.documents import Encoding
+from incoder_lsp.actions.edits import workspace_edit
+from incoder_lsp.actions.running import Job, Session, Stale, encoding_of, view_of
 from incoder_lsp.logs import describe, log
 
 ACT, FILL_HOLES = "incoder.act", "incoder.fillHoles"
@@ -36,7 +34,7 @@ _converter = get_converter()
 def code_action(ls: Session, params: types.CodeActionParams) -> list[types.CodeAction] | None:
     """Without the model, and nothing for editors that know only commands."""
     known = ls.client_capabilities.text_document and ls.client_capabilities.text_document.code_action
-    view = _view(ls, params.text_document.uri, [params.range])
+    view = view_of(ls, params.text_document.uri, [params.range])
     if not (known and known.code_action_literal_support and view and ls.settings.enabled and ls.worker.ready):
         return None
     resolves = bool(known.resolve_support and "edit" in known.resolve_support.properties and known.data_support)
@@ -97,7 +95,7 @@ async def _perform(ls: Session, data: Any, title: str) -> types.WorkspaceEdit | 
     try:
         action = next(one for one in ACTIONS if one.name == data["action"])
         scope, version = str(data["scope"]), data["version"]
-        view = _view(ls, data["uri"], [_converter.structure(data["range"], types.Range)])
+        view = view_of(ls, data["uri"], [_converter.structure(data["range"], types.Range)])
     except Exception:
         log.warning("the data of a code action cannot be read")
         return None
@@ -128,7 +126,7 @@ async def _edit(
         return None, STOPPED
     edit = None
     if outcome.edits:
-        eol, encoding, capabilities = ls.documents[view.uri].eol, _encoding(ls), ls.client_capabilities
+        eol, encoding, capabilities = ls.documents[view.uri].eol, encoding_of(ls), ls.client_capabilities
         edit = workspace_edit(
             view, outcome.edits, eol=eol, encoding=encoding, confirm=confirm, capabilities=capabilities
         )
@@ -147,16 +145,6 @@ def _tell(ls: Session, outcome: Outcome) -> None:
         ls.window_show_message(types.ShowMessageParams(types.MessageType.Info, message))
 
 
-def _view(ls: Session, uri: str, ranges: Sequence[types.Range]) -> View | None:
-    """None where the file is not open."""
-    document = ls.documents.get(uri)
-    if document is None:
-        return None
-    source = ls.running.source_of(uri, unquote(uri.partition(":")[2].removeprefix("//")), document)
-    places = tuple(range_at(source, one, _encoding(ls)) for one in ranges)
-    return View(uri, document.version, source, places, ls.settings)
-
-
 def _view_of_ranges(ls: Session, params: Any) -> View:
     """Raises JsonRpcInvalidParams."""
     try:
@@ -164,14 +152,10 @@ def _view_of_ranges(ls: Session, params: Any) -> View:
         ranges = [_converter.structure(one, types.Range) for one in params["ranges"]]
     except Exception:
         raise JsonRpcInvalidParams("write {textDocument: {uri}, ranges: [{start, end}]}") from None
-    view = _view(ls, uri, ranges) if ranges else None
+    view = view_of(ls, uri, ranges) if ranges else None
     if view is None:
         raise JsonRpcInvalidParams("the document is not open, or there are no ranges")
     return view
-
-
-def _encoding(ls: Session) -> Encoding:
-    return cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
 
 
 def _plain(value: Any) -> Any:

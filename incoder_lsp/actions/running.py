@@ -10,22 +10,25 @@ import asyncio
 import contextlib
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from incoder_lsp.actions.action import Stop
+from incoder_lsp.actions.action import Stop, View
+from incoder_lsp.actions.edits import range_at
 from incoder_lsp.actions.source import Source, unified
-from incoder_lsp.documents import Document
+from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
+    from incoder_lsp.actions.inlay import Kept
     from incoder_model.infill import Model
 
 Result = TypeVar("Result")
@@ -39,6 +42,7 @@ class Session(LanguageServer):
     settings: Settings
     worker: Worker
     running: Running
+    kept_hints: Kept
 
 
 @dataclass(eq=False)
@@ -101,6 +105,20 @@ class Running:
             return task.result()
         except Stopped:
             return None
+
+
+def view_of(ls: Session, uri: str, ranges: Sequence[types.Range]) -> View | None:
+    """None where the file is not open."""
+    document = ls.documents.get(uri)
+    if document is None:
+        return None
+    source = ls.running.source_of(uri, unquote(uri.partition(":")[2].removeprefix("//")), document)
+    places = tuple(range_at(source, one, encoding_of(ls)) for one in ranges)
+    return View(uri, document.version, source, places, ls.settings)
+
+
+def encoding_of(ls: Session) -> Encoding:
+    return cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
 
 
 def _look_at(task: asyncio.Future[Any]) -> None:

@@ -11,6 +11,7 @@ import bisect
 import re
 import tokenize
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +39,23 @@ def parse(text: str) -> ast.Module | None:
             return ast.parse(text.replace(MASK, _STAND_IN))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def top_level(tree: ast.Module) -> Iterator[tuple[ast.stmt, bool]]:
+    """The statements of a module, those under its `if`s and `try`s too, and whether they are for type checkers alone."""
+    todo: list[tuple[ast.AST, bool]] = [(node, False) for node in reversed(tree.body)]
+    while todo:
+        node, checking = todo.pop()
+        if isinstance(node, ast.stmt):
+            yield node, checking
+        if isinstance(node, ast.If):
+            checking = checking or "TYPE_CHECKING" in ast.unparse(node.test)
+        if isinstance(node, ast.If | ast.Try | ast.ExceptHandler):
+            todo += [
+                (child, checking)
+                for child in reversed([*ast.iter_child_nodes(node)])
+                if not isinstance(child, ast.expr)
+            ]
 
 
 @dataclass(frozen=True)
