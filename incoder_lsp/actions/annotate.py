@@ -96,9 +96,7 @@ def hints_of(model: Model, view: View, function: Function, stop: Stop) -> Iterat
         else:
             said, probability = _ask(model, view, function, place, so_far, stop)
         text = hint_of(said, names)
-        if text is not None and (
-            text != "None" or probability == 1
-        ):  # by the same rule, what returns a value is not None
+        if text is not None and (nothing or text != "None"):  # what returns a value does not return None
             hint = Hint(place, text, probability)
             so_far += [hint] if is_sure(hint) else []
             yield hint
