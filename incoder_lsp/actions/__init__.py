@@ -6,6 +6,7 @@
 | `fill.py`, with `holes.py` and `judge.py` | the holes of a selection, a function, a file |
 | `annotate.py`, with `annotation.py` | return and argument types; `inlay.py` shows them |
 | `docstring.py` | docstrings in the style of the file |
+| `names.py`, with `variables.py` | names for variables, by vote |
 | `edits.py`, `running.py`, `handlers.py` | the protocol's side: edits, the life of a request, what is answered |
 
 A new action is a module with an `ACTION`, and its name in the list below.
@@ -13,7 +14,7 @@ A new action is a module with an `ACTION`, and its name in the list below.
 
 from __future__ import annotations
 
-from incoder_lsp.actions import annotate, docstring, fill
+from incoder_lsp.actions import annotate, docstring, fill, names
 from incoder_lsp.actions.action import Action
 
-ACTIONS: tuple[Action, ...] = (fill.ACTION, annotate.ACTION, docstring.ACTION)
+ACTIONS: tuple[Action, ...] = (fill.ACTION, annotate.ACTION, docstring.ACTION, names.ACTION)

@@ -17,10 +17,11 @@ from lsprotocol import types
 from lsprotocol.converters import get_converter
 from pygls.exceptions import JsonRpcInvalidParams
 
-from incoder_lsp.actions import ACTIONS, fill
-from incoder_lsp.actions.action import KIND, Outcome, View
-from incoder_lsp.actions.edits import workspace_edit
+from incoder_lsp.actions import ACTIONS, fill, names
+from incoder_lsp.actions.action import KIND, Edit, Outcome, View
+from incoder_lsp.actions.edits import text_edit, workspace_edit
 from incoder_lsp.actions.running import Job, Session, Stale, encoding_of, view_of
+from incoder_lsp.actions.variables import variable_at
 from incoder_lsp.logs import describe, log
 
 ACT, FILL_HOLES = "incoder.act", "incoder.fillHoles"
@@ -84,6 +85,32 @@ async def fill_holes_command(ls: Session, *arguments: Any) -> None:
         edit, outcome = await _edit(ls, view, "Fill holes", _fill_cursors(view), confirm=False)
         _tell(ls, outcome)
         await _apply(ls, edit)
+
+
+async def suggest_names(ls: Session, params: Any) -> dict[str, Any] | None:
+    """The names with most votes first, its own among them; null where no variable can be renamed for sure."""
+    asked = _plain(params)
+    position = asked.get("position") if isinstance(asked, dict) else None
+    view = _view_of_ranges(ls, {**asked, "ranges": [{"start": position, "end": position}]} if position else None)
+    variable = variable_at(view.source, view.ranges[0][0])
+    if variable is None:
+        return None
+    try:
+        found = await ls.running.run(
+            ls,
+            view.uri,
+            f"A name for {variable.name}",
+            lambda model, stop: names.suggested(model, view, variable, stop),
+            lambda found: f"{len(found)} names",
+        )
+    except Stale:
+        return None
+    places = (Edit(start, end, variable.name, "") for start, end in variable.places)
+    return {
+        "name": variable.name,
+        "ranges": [text_edit(view.source, place, "\n", encoding_of(ls)).range for place in places],
+        "suggestions": [{"name": one.name, "share": round(one.share, 3)} for one in found or []],
+    }
 
 
 def _fill_cursors(view: View) -> Job[Outcome]:
@@ -151,7 +178,7 @@ def _view_of_ranges(ls: Session, params: Any) -> View:
         uri = params["textDocument"]["uri"]
         ranges = [_converter.structure(one, types.Range) for one in params["ranges"]]
     except Exception:
-        raise JsonRpcInvalidParams("write {textDocument: {uri}, ranges: [{start, end}]}") from None
+        raise JsonRpcInvalidParams("write {textDocument: {uri}} and ranges, or a position") from None
     view = view_of(ls, uri, ranges) if ranges else None
     if view is None:
         raise JsonRpcInvalidParams("the document is not open, or there are no ranges")
@@ -181,5 +208,6 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     ),
     (types.CODE_ACTION_RESOLVE, resolve, None),
     ("incoder/fillHoles", fill_holes, None),
+    ("incoder/suggestNames", suggest_names, None),
 ]
 COMMANDS = {ACT: act, FILL_HOLES: fill_holes_command}
