@@ -26,7 +26,8 @@ def mean(numbers):
     for number in numbers:
         # TODO: add the number
         pass
-    return ... / len(numbers)
+    total = ...
+    return total / len(numbers)
 '''
 
 
@@ -68,7 +69,7 @@ class Bare(ast.NodeTransformer):
 def test_fill(client: RawClient):
     done = resolved(client, "Fill all 2 holes in this file", "import")
     ast.parse(done)
-    before, _, rest = TEXT.partition("        pass\n    return ...")
+    before, _, rest = TEXT.partition("        pass\n    total = ...")
     assert done.startswith(before)
     assert done.endswith(rest)
 
