@@ -56,6 +56,11 @@ class LocalModel:
         return len(prompt_of(self.model, request)) + len(self.model.tokenizer.encode(request.typed))
 
 
+def own_model(infiller: Infiller | None) -> Model | None:
+    """The model of this process, which can do more than fill one hole; None where a server is asked."""
+    return infiller.model if isinstance(infiller, LocalModel) else None
+
+
 def open_source(source: Source) -> Infiller:
     """Raises what `checkpoint.load_model` raises. A server is not asked anything before the first request."""
     if isinstance(source, Address):

@@ -20,6 +20,9 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from incoder_lsp import version
+from incoder_lsp.actions import handlers as actions
+from incoder_lsp.actions import inlay
+from incoder_lsp.actions.running import Running
 from incoder_lsp.backend_address import parse_backend
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
@@ -51,10 +54,14 @@ class Server(LanguageServer):
         self.settings = Settings()
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
+        self.running = Running()
+        self.kept_hints = inlay.Kept()
         self._model = model
         self._folder = folder or Path()
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
+        for name, command in actions.COMMANDS.items():
+            self.command(name)(command)
 
     @property
     def source(self) -> Source:
@@ -126,6 +133,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     opened = params.text_document
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
     ls.completer.forget(opened.uri)
+    ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
 
 
@@ -135,6 +143,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     if document is None:
         return
     ls.completer.drop(changed.uri)
+    ls.running.drop(changed.uri)
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
@@ -146,6 +155,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
+    ls.running.drop(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
@@ -238,4 +248,6 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *actions.HANDLERS,
+    *inlay.HANDLERS,
 ]

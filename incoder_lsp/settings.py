@@ -55,6 +55,12 @@ class Settings:
     debounce_ms: int = setting(
         40, "How long to wait for the next key before asking the model, in milliseconds.", *_whole(0, 5000)
     )
+    type_hints: bool = setting(
+        False,
+        "Show the types that Python functions lack, and how sure the model is of each, as inlay hints.",
+        "true or false",
+        lambda v: isinstance(v, bool),
+    )
 
 
 def camel_case(name: str) -> str:

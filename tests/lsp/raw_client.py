@@ -79,8 +79,10 @@ class RawClient:
         """Initialize and wait until the model is there."""
         self.start(capabilities={**params.pop("capabilities", {}), "window": {"workDoneProgress": True}}, **params)
         create = self.wait(lambda message: message.get("method") == "window/workDoneProgress/create")
+        create["done"] = True
         self.send(id=create["id"], result=None)
-        self.wait(lambda message: message.get("method") == "$/progress" and message["params"]["value"]["kind"] == "end")
+        ended = lambda message: message.get("method") == "$/progress" and message["params"]["value"]["kind"] == "end"  # noqa: E731
+        self.wait(ended, 6 * PATIENCE)
 
     def open(self, uri: str, text: str) -> None:
         document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
