@@ -16,7 +16,6 @@ from incoder_lsp.conformance.checks import CHECKS
 from incoder_lsp.conformance.outcome import Check
 from incoder_lsp.conformance.soak import soak as soak_of
 
-
 WIDE = 132  # columns, where there is no terminal that has its own number
 
 
