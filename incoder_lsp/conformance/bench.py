@@ -180,11 +180,11 @@ class Bench:
                 if session.client.ended or "-32601" in last:  # there is no such method
                     return last
             await asyncio.sleep(POLL)
-        return f"no suggestion within {self.ready_within:g} s; {last}"
+        return f"within {self.ready_within:g} s; {last}"
 
     def require_suggestions(self) -> None:
         if self.silence:
-            raise NotApplicable(f"It suggests nothing: {self.silence}")
+            raise NotApplicable(f"It suggests nothing ({self.silence})")
 
     async def suggestion(
         self, session: Session, kind: int = INVOKED, number: int = 0

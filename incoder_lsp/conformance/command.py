@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from incoder_lsp.conformance import report, runner
 from incoder_lsp.conformance.bench import Bench, Knobs
 from incoder_lsp.conformance.checks import CHECKS
-from incoder_lsp.conformance.outcome import Check
+from incoder_lsp.conformance.outcome import Check, Outcome
 from incoder_lsp.conformance.soak import soak as soak_of
 
 WIDE = 132  # columns, where there is no terminal that has its own number
@@ -74,12 +75,7 @@ def conform(choice: Choice, json_out: Path | None) -> bool:
     if not console.is_terminal:
         console.width = WIDE
     try:
-        with console.status("starting the server") as status:
-            outcomes = asyncio.run(
-                runner.run(
-                    bench, choice.checks, lambda o: status.update(f"{o.check.number} {o.check.title}: {o.verdict}")
-                )
-            )
+        outcomes = asyncio.run(runner.run(bench, choice.checks, _tell))
         console.print(report.tabulate(outcomes))
         console.print(report.summary(bench, outcomes), soft_wrap=True)
         if json_out and partial:
@@ -89,3 +85,8 @@ def conform(choice: Choice, json_out: Path | None) -> bool:
         if partial:
             partial.unlink(missing_ok=True)
     return all(outcome.verdict != "fail" for outcome in outcomes)
+
+
+def _tell(outcome: Outcome) -> None:
+    """One line while it goes on, for somebody who waits."""
+    print(f"{outcome.check.number} {outcome.check.title}: {outcome.verdict}", file=sys.stderr, flush=True)

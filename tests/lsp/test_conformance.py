@@ -111,7 +111,7 @@ def test_a_server_that_suggests_nothing_is_no_failure_of_what_cannot_be_seen():
         14: "not applicable",
         35: "not applicable",
     }
-    assert outcomes[3].detail.startswith("It suggests nothing: no suggestion within 0.5 s; ")
+    assert outcomes[3].detail.startswith("It suggests nothing (within 0.5 s; ")
 
 
 def test_what_is_not_known_of_a_server_is_not_judged():

@@ -22,6 +22,7 @@ SETTLED = 0.3  # seconds in which a second reply would come
 @check(4, "Cancel")
 async def cancel(bench: Bench) -> str:
     """A cancelled request is answered within 50 ms, with a result or as cancelled, and exactly once."""
+    bench.require_suggestions()
     session = await bench.shared()
     client, waits, requests = session.client, [], []
     for i in range(CANCELS):
@@ -45,6 +46,7 @@ async def cancel(bench: Bench) -> str:
 async def storm(bench: Bench) -> str:
     """Of 100 requests in a second, one after each key, none is lost, none is answered twice, and the last one is answered
     as if it were alone."""
+    bench.require_suggestions()
     session = await bench.shared()
     client, requests = session.client, []
     document = session.open("import json\n\n\ndef load(path):\n    with open(path) as file:\n        \n")
@@ -74,6 +76,7 @@ async def storm(bench: Bench) -> str:
 async def changes(bench: Bench) -> str:
     """While a suggestion is made, changes are taken: what is sent behind them is answered within 100 ms or before the
     suggestion, and the next suggestion is for the changed text."""
+    bench.require_suggestions()
     session = await bench.shared()
     document, offset = _question(session, 2)
     request = document.request(offset)
@@ -96,6 +99,7 @@ async def changes(bench: Bench) -> str:
 async def reading(bench: Bench) -> str:
     """While eight suggestions are made, for eight documents, the server reads on: another request is answered within
     100 ms or before them."""
+    bench.require_suggestions()
     session = await bench.shared()
     questions = [_question(session, i) for i in range(8)]
     requests = [document.request(offset) for document, offset in questions]

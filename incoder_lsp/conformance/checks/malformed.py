@@ -78,6 +78,7 @@ async def headers(bench: Bench) -> None:
 @check(22, "Markup in the text")
 async def markup(bench: Bench) -> str:
     """Text that looks like a model's markup neither ends the server nor comes back as a suggestion."""
+    bench.require_suggestions()
     session, seen = await bench.shared(), 0
     for sentinel in SENTINELS:
         for left, right in (

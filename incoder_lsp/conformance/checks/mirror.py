@@ -78,6 +78,7 @@ async def not_open(bench: Bench) -> None:
 @check(12, "Positions outside the text")
 async def outside(bench: Bench) -> None:
     """A position past the end of a line means its end; one past the last line is answered, and the server lives on."""
+    bench.require_suggestions()
     session = await bench.shared()
     document = session.open("def add(a, b):\n    return \n\n\nprint(1)\n")
     offset = len("def add(a, b):\n    return ")
@@ -97,6 +98,7 @@ async def outside(bench: Bench) -> None:
 @check(13, "Empty document")
 async def empty(bench: Bench) -> None:
     """In an empty document a request is answered without an error."""
+    bench.require_suggestions()
     document = (await bench.shared()).open("")
     for item in await document.suggest(0):
         document.applied(item, 0)

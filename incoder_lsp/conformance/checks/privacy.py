@@ -56,9 +56,7 @@ async def written(bench: Bench) -> str:
     """Neither its log messages nor its stderr nor a file it writes hold the text of a document, of a suggestion or of a
     message that it could not read."""
     session = await bench.start()
-    client = session.client
-    if not bench.silence:
-        await bench.wait_until_ready(session)
+    client, mute = session.client, await _mute(bench, session)
     for number, (left, right) in enumerate(PLACES):
         document = session.open(f"{CANARY} = 1\n# {CANARY}\n{left}{right}", f"{CANARY}{number}.py"[-12:])
         offset = len(document.text) - len(right)
@@ -78,8 +76,8 @@ async def written(bench: Bench) -> str:
         files = [path for path in (bench.scratch / "home").rglob("*") if path.is_file()]
         quoting = [path for path in files if CANARY.encode() in path.read_bytes()]
         require(not quoting, f"It writes the document to {', '.join(str(path.name) for path in quoting[:3])}")
-        return f"log messages, {len(client.stderr)} bytes of stderr, {len(files)} files in its home read"
-    return f"log messages and {len(client.stderr)} bytes of stderr read; its home is not its own, so no files"
+        return f"log messages, {len(client.stderr)} bytes of stderr, {len(files)} files in its home read{mute}"
+    return f"log messages and {len(client.stderr)} bytes of stderr read; its home is not its own, so no files{mute}"
 
 
 @check(30, "No network", starts=1)
@@ -90,8 +88,7 @@ async def network(bench: Bench) -> str:
         log = bench.scratch / "strace.txt"
         traced = (strace, "-f", "--seccomp-bpf", "-e", "trace=socket", "-o", str(log), *bench.command)
         session = await bench.start(command=traced)
-        if not bench.silence:
-            await bench.wait_until_ready(session)
+        mute = await _mute(bench, session)
         calls = [line for line in log.read_text(errors="replace").splitlines() if "socket(" in line]
         open_ones = sorted(
             {call.partition("socket(")[2].partition(",")[0] for call in calls} - {"AF_UNIX", "AF_NETLINK"}
@@ -99,14 +96,22 @@ async def network(bench: Bench) -> str:
         await session.client.close()
         how = f"strace saw {len(calls)} calls of socket()"
     elif processes.supported:
-        session = await bench.shared()
+        session, mute = await bench.shared(), ""
         await session.alive()
         open_ones = processes.network_sockets(bench.processes())
         how = "those open after a suggestion, by /proc; strace cannot be used here, which would see all"
     else:
         raise NotApplicable("Sockets can be seen on Linux only")
     require(not open_ones, f"It opens network sockets: {', '.join(open_ones[:4])}")
-    return how
+    return how + mute
+
+
+async def _mute(bench: Bench, session: Session) -> str:
+    """Wait until it suggests something; what to add to the verdict of a server that never does."""
+    if bench.silence:
+        return "; it suggested nothing all the while"
+    await bench.wait_until_ready(session)
+    return ""
 
 
 async def _telling(session: Session) -> tuple[str, str]:

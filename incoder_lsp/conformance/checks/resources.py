@@ -38,6 +38,7 @@ async def memory(bench: Bench) -> str:
     """After 10,000 requests with edits and cancels, each answered, the server has at most 5 % more memory than after the
     first 2,000."""
     _require_proc()
+    bench.require_suggestions()
     writer = Writer(await bench.shared(), random.Random(31))
     await writer.write(WARM_UP)
     before = processes.memory(bench.processes())
