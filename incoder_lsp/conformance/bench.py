@@ -23,6 +23,7 @@ from incoder_lsp.conformance.outcome import Failed, NotApplicable
 from incoder_lsp.conformance.session import AUTOMATIC, INVOKED, Document, Item, Session
 
 MARK = "LSP_CONFORMANCE_RUN"
+NO_METHOD = "error -32601"  # in the reason of a silence
 POLL = 0.2  # seconds between two questions to a server that is not ready
 CAPABILITIES: Message = {
     "general": {"positionEncodings": ["utf-16"]},
@@ -177,10 +178,14 @@ class Bench:
                         return None
             except Failed as reason:
                 last = str(reason)
-                if session.client.ended or "-32601" in last:  # there is no such method
+                if session.client.ended or NO_METHOD in last:  # there is no such method
                     return last
             await asyncio.sleep(POLL)
         return f"within {self.ready_within:g} s; {last}"
+
+    def require_method(self) -> None:
+        if self.silence and NO_METHOD in self.silence:
+            raise NotApplicable("It has no inline completion")
 
     def require_suggestions(self) -> None:
         if self.silence:

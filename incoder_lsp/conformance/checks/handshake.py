@@ -37,6 +37,7 @@ async def capability(bench: Bench) -> str:
 async def registration(bench: Bench) -> None:
     """A server that registers inline completion dynamically unregisters it when it is switched off, and registers it again
     when it is switched on."""
+    bench.require_method()
     capabilities = copy.deepcopy(CAPABILITIES)
     capabilities["textDocument"]["inlineCompletion"] = {"dynamicRegistration": True}
     capabilities["workspace"]["didChangeConfiguration"] = {"dynamicRegistration": True}

@@ -25,6 +25,7 @@ SENTINELS = (
 @check(8, "Params that cannot be read")
 async def params(bench: Bench) -> str:
     """A request whose params cannot be read is answered with error -32602, and the server lives on."""
+    bench.require_method()
     session = await bench.shared()
     document = session.open("x = 1\n")
     good = document.question(0)
