@@ -125,10 +125,15 @@ class Bench:
         return session
 
     async def start(
-        self, capabilities: Message | None = None, command: Sequence[str] | None = None, **params: Any
+        self,
+        capabilities: Message | None = None,
+        command: Sequence[str] | None = None,
+        home: Path | None = None,
+        **params: Any,
     ) -> Session:
-        """A session of one's own, initialized. Raises Failed where initialize is not answered with a result."""
-        client = await self.launch(command)
+        """A session of one's own, initialized; with a home of its own nothing that others have started can serve it. Raises
+        Failed where initialize is not answered with a result."""
+        client = await self.launch(command, home)
         folder = self.folder()
         reply = await client.ask("initialize", self.initialize_params(folder, capabilities, **params), 60)
         if "error" in reply:
@@ -136,10 +141,10 @@ class Bench:
         client.notify("initialized", {})
         return Session(client, folder, reply.get("result") or {})
 
-    async def launch(self, command: Sequence[str] | None = None) -> Client:
+    async def launch(self, command: Sequence[str] | None = None, home: Path | None = None) -> Client:
         """A process that has heard nothing yet."""
         client = await Client.start(
-            command or self.command, folder=Path.cwd(), environment=self._environment(), configuration=self.knobs.on
+            command or self.command, folder=Path.cwd(), environment=self._environment(home), configuration=self.knobs.on
         )
         self._clients.append(client)
         return client
@@ -229,8 +234,8 @@ class Bench:
             processes.end(self.processes())
         self._scratch.cleanup()
 
-    def _environment(self) -> dict[str, str]:
-        home = self.home or self.scratch / "home"
+    def _environment(self, home: Path | None = None) -> dict[str, str]:
+        home = self.home or home or self.scratch / "home"
         home.mkdir(exist_ok=True)
         own = {
             "HOME": str(home),

@@ -29,13 +29,13 @@ def marked(word: str) -> list[int]:
 
 
 def memory(processes: list[int]) -> int:
-    """Bytes they hold in memory; what several of them share counts once."""
-    total = 0
-    for process in processes:
-        with contextlib.suppress(OSError):
-            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-            total += sum(int(kilobytes) for kilobytes in re.findall(r"^(?:Pss|SwapPss): +(\d+) kB", rollup, re.M))
-    return total * 1024
+    """Bytes they hold in memory; what several processes share counts once."""
+    return _kilobytes(processes, "Pss|SwapPss") * 1024
+
+
+def own_memory(processes: list[int]) -> int:
+    """Bytes that are no file's: what grows where something leaks, and does not where another process maps the same library."""
+    return _kilobytes(processes, "Anonymous|Swap") * 1024
 
 
 def processor_seconds(processes: list[int]) -> float:
@@ -65,6 +65,15 @@ def end(processes: list[int]) -> None:
     for process in processes:
         with contextlib.suppress(OSError):
             os.kill(process, signal.SIGKILL)
+
+
+def _kilobytes(processes: list[int], kinds: str) -> int:
+    total = 0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+            total += sum(int(size) for size in re.findall(rf"^(?:{kinds}): +(\d+) kB", rollup, re.M))
+    return total
 
 
 def _state(process: int) -> str:

@@ -122,7 +122,7 @@ async def _end(session: Session, writer: Writer, *, killed: bool) -> None:
 
 
 def _memory(bench: Bench) -> int:
-    return processes.memory(bench.processes()) if processes.supported else 0
+    return processes.own_memory(bench.processes()) if processes.supported else 0
 
 
 def _places(text: str) -> list[int]:

@@ -87,22 +87,19 @@ async def network(bench: Bench) -> str:
     if strace and await _can_trace(strace):
         log = bench.scratch / "strace.txt"
         traced = (strace, "-f", "--seccomp-bpf", "-e", "trace=socket", "-o", str(log), *bench.command)
-        session = await bench.start(command=traced)
+        session = await bench.start(command=traced, home=bench.scratch / "traced")
         mute = await _mute(bench, session)
         calls = [line for line in log.read_text(errors="replace").splitlines() if "socket(" in line]
-        open_ones = sorted(
-            {call.partition("socket(")[2].partition(",")[0] for call in calls} - {"AF_UNIX", "AF_NETLINK"}
-        )
-        await session.client.close()
+        opened = sorted({call.partition("socket(")[2].partition(",")[0] for call in calls} - {"AF_UNIX", "AF_NETLINK"})
         how = f"strace saw {len(calls)} calls of socket()"
     elif processes.supported:
         session, mute = await bench.shared(), ""
         await session.alive()
-        open_ones = processes.network_sockets(bench.processes())
+        opened = processes.network_sockets(bench.processes())
         how = "those open after a suggestion, by /proc; strace cannot be used here, which would see all"
     else:
         raise NotApplicable("Sockets can be seen on Linux only")
-    require(not open_ones, f"It opens network sockets: {', '.join(open_ones[:4])}")
+    require(not opened, f"It opens network sockets: {', '.join(opened[:4])}")
     return how + mute
 
 

@@ -41,9 +41,9 @@ async def memory(bench: Bench) -> str:
     bench.require_suggestions()
     writer = Writer(await bench.shared(), random.Random(31))
     await writer.write(WARM_UP)
-    before = processes.memory(bench.processes())
+    before = processes.own_memory(bench.processes())
     await writer.write(REQUESTS - WARM_UP)
-    after = processes.memory(bench.processes())
+    after = processes.own_memory(bench.processes())
     figures = f"{before / MEGABYTE:.0f} MB after {WARM_UP} requests, {after / MEGABYTE:.0f} MB after {REQUESTS}"
     require(after <= before * (1 + GROWTH), figures)
     return figures
