@@ -20,7 +20,7 @@ from typing import Any
 from incoder_lsp.conformance import processes
 from incoder_lsp.conformance.client import Client, Message
 from incoder_lsp.conformance.outcome import Failed, NotApplicable
-from incoder_lsp.conformance.session import AUTOMATIC, INVOKED, Document, Item, Session
+from incoder_lsp.conformance.session import INVOKED, Document, Item, Session
 
 MARK = "LSP_CONFORMANCE_RUN"
 NO_METHOD = "error -32601"  # in the reason of a silence
@@ -244,6 +244,3 @@ class Bench:
         }
         name, _, value = self._mark.partition("=")
         return {**os.environ, **({} if self.home else own), name: value}
-
-
-__all__ = ["AUTOMATIC", "INVOKED", "Bench", "Knobs"]

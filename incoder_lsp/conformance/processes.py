@@ -38,16 +38,6 @@ def own_memory(processes: list[int]) -> int:
     return _kilobytes(processes, "Anonymous|Swap") * 1024
 
 
-def processor_seconds(processes: list[int]) -> float:
-    """The processor time they have used so far."""
-    ticks = 0
-    for process in processes:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def network_sockets(processes: list[int]) -> list[str]:
     """One phrase for each socket they hold that is not of this machine's own kinds (unix, netlink, packet)."""
     found = []
