@@ -171,6 +171,40 @@ def demo(
         raise typer.Exit(1)
 
 
+@app.command()
+def conformance(
+    server: Annotated[str, typer.Option(metavar="CMD", help="The command that starts the server, quoted for a shell.")],
+    json_out: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write the outcomes here, too.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="N,...", help="Run only the checks with these numbers.")] = None,
+    soak: Annotated[
+        int | None, typer.Option(metavar="N", min=100, help="Instead of the checks: N requests through four lives.")
+    ] = None,
+    budget: Annotated[float, typer.Option(metavar="MS", help="From a key to its answer, 95th percentile.")] = 300.0,
+    ready: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait for the first suggestion.")] = 120.0,
+    knobs: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help='What cannot be asked for: {"off": ..., "on": ..., "broken": ...}.'),
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The server's home directory; by default an empty one.")
+    ] = None,
+) -> None:
+    """Check any language server that offers inline completion against 35 things that such servers get wrong."""
+    from incoder_lsp.conformance import command
+
+    try:
+        choice = command.Choice.read(server, only=only, soak=soak, knobs=knobs, home=home, ready=ready, budget=budget)
+    except ValueError as error:
+        _fail(2, f"{error}.")
+    try:
+        passed = command.conform(choice, json_out)
+    except OSError as error:
+        _fail(1, f"cannot write {json_out}: {os.strerror(error.errno or 0).lower()}.")
+    raise typer.Exit(0 if passed else 1)
+
+
 def _fail(code: int, sentence: str) -> NoReturn:
     typer.echo(f"incoder-lsp: {sentence}", err=True)
     raise typer.Exit(code)
