@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))
 from speaking import speaking  # noqa: E402
 
 from incoder_lsp import logs, transport  # noqa: E402
+from incoder_lsp.infiller import LocalModel
 from incoder_lsp.server import Server  # noqa: E402
 from incoder_lsp.worker import Worker  # noqa: E402
 
@@ -41,4 +42,4 @@ if __name__ == "__main__":
     logs.configure(logs.LogLevel.debug)
     model, script = speaking()
     script.answers = Answers(Path(sys.argv[1]))
-    os._exit(transport.serve_stdio(Server(worker=Worker(lambda _: model)).protocol))
+    os._exit(transport.serve_stdio(Server(worker=Worker(lambda _: LocalModel(model, "speaking"))).protocol))
