@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from incoder_lsp.daemon_client import COMMAND
-from incoder_lsp.logs import LogLevel, configure
 
 if TYPE_CHECKING:
     import socket
 
     from incoder_lsp.infiller import Source
+    from incoder_lsp.logs import LogLevel
 
 Options = dict[str, Any]
 DEFAULTS: Options = {"model": None, "log_level": "warning"}
@@ -61,16 +61,16 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
 
 def serve_alone(
     source: Source = None,
-    level: LogLevel = LogLevel.warning,
+    level: LogLevel | None = None,
     address: tuple[str, int] | None = None,
     listener: socket.socket | None = None,
 ) -> NoReturn:
     """One editor, one process: over stdio, or over TCP on `address`; HTTP on `listener` beside it. Raises OSError if it cannot
     listen on `address`."""
-    from incoder_lsp import transport
+    from incoder_lsp import logs, transport
     from incoder_lsp.server import Server  # takes a second
 
-    configure(level)
+    logs.configure(level or logs.LogLevel.warning)
     server, beside = Server(source), None
     if listener is not None:
         from incoder_lsp.http_server import serving_http

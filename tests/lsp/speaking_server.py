@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))
 from speaking import speaking  # noqa: E402
 
 from incoder_lsp import logs, transport  # noqa: E402
-from incoder_lsp.infiller import LocalModel
+from incoder_lsp.infiller import LocalModel  # noqa: E402
 from incoder_lsp.server import Server  # noqa: E402
 from incoder_lsp.worker import Worker  # noqa: E402
 
