@@ -354,7 +354,7 @@ def test_a_body_that_does_not_come(client: httpx2.Client, monkeypatch: pytest.Mo
 
 def test_an_editor_and_http_share_the_model(launch: Start, model_directory: Path):
     server = launch([*SERVE, "--stdio", "--http", "localhost:0", "--model", str(model_directory)])
-    server.wait_stderr(b"\n")
+    server.wait_logged(b"\n")
     url = server.stderr.decode().split()[-1]
     assert httpx2.post(f"{url}/infill", json=HOLE).status_code == 503
     server.start()
@@ -369,7 +369,7 @@ def test_an_editor_and_http_share_the_model(launch: Start, model_directory: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_http_alone_ends_in_order_with_control_c(launch: Start, model_directory: Path):
     server = launch([*SERVE, "--http", "127.0.0.1:0", "--model", str(model_directory)])
-    server.wait_stderr(b"\n")
+    server.wait_logged(b"\n")
     url = server.stderr.decode().split()[-1]
     while httpx2.get(f"{url}/health").status_code == 503:
         time.sleep(0.05)
