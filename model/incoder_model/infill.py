@@ -24,6 +24,7 @@ import numpy as np
 from incoder_model import causal_mask
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine, Stop, Stopped, never
+from incoder_model.lookup import Lookup
 from incoder_model.sampling import Sampling, choose
 from incoder_model.span import Span, StopReason
 from incoder_model.tokenizer import BOS, Tokenizer
@@ -205,17 +206,22 @@ def _say(
     room = model.context - len(prompt)
     span = Span(model.tokenizer, typed, max_tokens=max_tokens, room=room, one_line=one_line)
     rng = np.random.default_rng(sampling.seed)
+    begun = [*prompt, *span.tokens]
+    lookup = Lookup(model.engine, begun, span.last_words) if sampling.temperature == 0 else None
     try:
-        scores = model.engine.prefill([*prompt, *span.tokens], stop)
+        scores = model.engine.prefill(begun, stop)
         while True:
             span.take(*choose(scores, sampling, rng, span.allowed))
             if span.stopped:
                 break
             if stop():
                 raise Stopped
-            scores = model.engine.step(span.tokens[-1])
+            token = span.tokens[-1]
+            scores = lookup.step(token, span.left) if lookup else model.engine.step(token)
     except Stopped:
         span.stopped = "cancelled"
+    if lookup:
+        lookup.close()
     return span
 
 

@@ -96,6 +96,11 @@ class Tokenizer:
         return frozenset([*self._special, *(ids[0] for ids in delimiters if len(ids) == 1)])
 
     @cached_property
+    def line_ends(self) -> frozenset[int]:
+        """The tokens that end a span which is one line."""
+        return self.ends | self.newlines
+
+    @cached_property
     def healer(self) -> Healer:
         return Healer(self.token_bytes)
 

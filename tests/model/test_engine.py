@@ -26,6 +26,13 @@ class Memory:
         assert len(self.held) <= self.context
         return np.array(self.held, np.float32)
 
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        rows = np.full((len(tokens), self.context), -1, np.float32)
+        for row, token in zip(rows, tokens, strict=True):
+            self.evaluate([token])
+            row[: len(self.held)] = self.held
+        return rows
+
     def truncate(self, length: int) -> None:
         assert length <= len(self.held)
         del self.held[length:]

@@ -44,6 +44,9 @@ class Speaker:
             scores[self.script[said]] = 20.0
         return scores
 
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        return np.stack([self.evaluate([token]) for token in tokens])
+
     def truncate(self, length: int) -> None:
         del self.held[length:]
 

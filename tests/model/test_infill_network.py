@@ -53,6 +53,10 @@ class Recorder:
         self.held += tokens
         return self.inner.evaluate(tokens)
 
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        self.held += tokens
+        return self.inner.evaluate_each(tokens)
+
     def truncate(self, length: int) -> None:
         del self.held[length:]
         self.inner.truncate(length)
