@@ -2,7 +2,8 @@
 
 A Question (one frozen view of a document and its cursor) comes in, a Suggestion or None goes out. A document has at most
 one question in the air: a newer one, an edit or a close ends the older, which is then answered None. The client's own
-cancel arrives here as the cancellation of `ask`. What was suggested is remembered, so that typing along is free.
+cancel arrives here as the cancellation of `ask`. What was suggested is remembered, so that typing along is free. When the
+keys pause, the model reads what it will be asked next; any question stops it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
+    from incoder_lsp.context import Situation
     from incoder_lsp.filters import Suggestion
     from incoder_model.infill import Model
+
+QUIET_SECONDS = 0.3  # after an answer, before the next question is prepared
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -36,6 +40,7 @@ class Question:
     eol: str  # the file's line end, which the suggestion will have
     invoked: bool  # the user asked; otherwise the editor did, because of a key
     settings: Settings
+    anchor: int | None = None  # where the prompt's typed part begins, see `context`
 
 
 @dataclass(frozen=True)
@@ -56,22 +61,41 @@ class _Known:
     def rest(self, later: Question) -> Suggestion | None:
         return self.suggestion and replace(self.suggestion, text=self.suggestion.text[len(self._typed(later)) :])
 
+    def likely_next(self) -> Question:
+        """The next line, after the suggestion was accepted."""
+        from incoder_lsp.context import next_line
+
+        asked, text, offset = self.question, self.question.text, self.question.offset
+        if self.suggestion:
+            text = text[:offset] + self.suggestion.text + text[offset + self.suggestion.covers :]
+            offset += len(self.suggestion.text)
+        text, offset = next_line(text, offset, asked.eol)
+        return _anchored(replace(asked, text=text, offset=offset), asked)
+
     def _typed(self, later: Question) -> str:
         return later.text[self.question.offset : later.offset]
 
 
+def _anchored(question: Question, earlier: Question | None) -> Question:
+    """With the anchor of the `earlier` question about the same document, if it still holds."""
+    from incoder_lsp.context import anchor_at, keeps_anchor
+
+    text, offset, anchor = question.text, question.offset, earlier and earlier.anchor
+    if earlier is None or anchor is None or not keeps_anchor(anchor, (earlier.text, earlier.offset), text, offset):
+        anchor = anchor_at(text, offset)
+    return replace(question, anchor=anchor)
+
+
 Fill = Callable[["Model", Question, Callable[[], bool]], "Suggestion | None"]
+Prepare = Callable[["Model", Question, Callable[[], bool]], None]
 
 
 def fill(model: Model, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
     """One pass through the house; runs on the worker. The imports are here because the model's side imports torch."""
-    from incoder_lsp.context import situation_at
     from incoder_lsp.filters import Drop, filter_suggestion
     from incoder_model.infill import infill
 
-    situation = situation_at(
-        question.text, question.offset, question.path, invoked=question.invoked, settings=question.settings
-    )
+    situation = _situation(question)
     if situation is None:
         return None
     suggestion = filter_suggestion(infill(model, situation.request, stop), situation)
@@ -81,10 +105,30 @@ def fill(model: Model, question: Question, stop: Callable[[], bool]) -> Suggesti
     return replace(suggestion, text=_LINE_END.sub(question.eol, suggestion.text))
 
 
+def prepare(model: Model, question: Question, stop: Callable[[], bool]) -> None:
+    """Read what `fill` would have to read; runs on the worker when it has nothing else to do."""
+    from incoder_model.infill import prefill
+
+    if situation := _situation(question):
+        prefill(model, situation.request, stop)
+
+
+def _situation(question: Question) -> Situation | None:
+    from incoder_lsp.context import situation_at
+
+    text, offset, path = question.text, question.offset, question.path
+    return situation_at(
+        text, offset, path, invoked=question.invoked, settings=question.settings, anchor=question.anchor
+    )
+
+
 class Completer:
-    def __init__(self, worker: Worker, fill: Fill = fill):
+    """prepare: None where there is nothing to gain, as with a model elsewhere."""
+
+    def __init__(self, worker: Worker, fill: Fill = fill, prepare: Prepare | None = None):
         self._worker = worker
-        self._fill = fill
+        self._fill, self._prepare = fill, prepare
+        self._preparing: asyncio.Task[None] | None = None
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
         self._known: dict[str, _Known] = {}  # by uri, the last answer only
 
@@ -95,7 +139,9 @@ class Completer:
             return None
         known = self._known.get(question.uri)
         if known and known.holds_for(question):
+            self._prepare_after(known)
             return known.rest(question)
+        question = _anchored(question, known.question if known else None)
         task = asyncio.create_task(self._think(question))
         self._in_the_air[question.uri] = task
         try:
@@ -110,11 +156,14 @@ class Completer:
         if error := task.exception():
             log.error("no suggestion because of %s", describe(error))
             return None
-        self._known[question.uri] = _Known(question, task.result())
-        return task.result()
+        self._known[question.uri] = known = _Known(question, task.result())
+        self._prepare_after(known)
+        return known.suggestion
 
     def drop(self, uri: str) -> None:
         """The question in the air no longer fits the document."""
+        if self._preparing:
+            self._preparing.cancel()
         if task := self._in_the_air.pop(uri, None):
             task.cancel()
 
@@ -124,6 +173,21 @@ class Completer:
             self._known.pop(known, None)
         for asked in list(self._in_the_air) if uri is None else [uri]:
             self.drop(asked)
+
+    def _prepare_after(self, known: _Known) -> None:
+        if self._prepare:
+            self._preparing = asyncio.create_task(self._read_on(self._prepare, known.likely_next))
+
+    async def _read_on(self, prepare: Prepare, likely_next: Callable[[], Question]) -> None:
+        stop = Event()
+        try:
+            await asyncio.sleep(QUIET_SECONDS)
+            question = likely_next()
+            await self._worker.ask(lambda model: prepare(model, question, stop.is_set))
+        except Exception as error:  # nobody waits for it
+            log.error("the next question was not prepared because of %s", describe(error))
+        finally:
+            stop.set()
 
     async def _think(self, question: Question) -> Suggestion | None:
         stop = Event()

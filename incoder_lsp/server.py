@@ -18,7 +18,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from incoder_lsp import version
-from incoder_lsp.completer import Completer, Fill, Question, fill
+from incoder_lsp.completer import Completer, Fill, Prepare, Question, fill, prepare
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
@@ -34,12 +34,18 @@ class Server(LanguageServer):
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
-    def __init__(self, model: Path | None = None, worker: Worker | None = None, fill: Fill = fill):
+    def __init__(
+        self,
+        model: Path | None = None,
+        worker: Worker | None = None,
+        fill: Fill = fill,
+        prepare: Prepare | None = prepare,
+    ):
         super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
-        self.completer = Completer(self.worker, fill)
+        self.completer = Completer(self.worker, fill, prepare)
         self._model = model
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)

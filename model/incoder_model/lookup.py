@@ -16,7 +16,7 @@ import numpy as np
 from incoder_model.engine import Engine
 
 LONGEST_MATCH, SHORTEST_MATCH = 8, 2  # tokens that must stand there as they stand here
-FIRST_GUESS, LONGEST_GUESS = 4, 12  # tokens
+FIRST_GUESS, LONGEST_GUESS = 2, 12  # tokens; it grows while guesses are right
 
 
 class Lookup:

@@ -25,10 +25,8 @@ def choose(
 ) -> tuple[int, float]:
     """A token and its log-probability under the model. scores: (vocab_size,) logits; allowed: the ids it must be one of."""
     chances = scores if allowed is None else scores[allowed]
-    if sampling.temperature == 0:
-        place = chances.argmax()
-    else:
-        place = _nucleus(chances / sampling.temperature, sampling.top_p, rng)
+    t, top_p = sampling.temperature, sampling.top_p
+    place = _nucleus(chances / t, top_p, rng) if t else chances.argmax()
     token = int(place if allowed is None else allowed[place])
     largest = scores.max()
     return token, float(scores[token] - largest - np.log(np.exp(scores - largest).sum()))

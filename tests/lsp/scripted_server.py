@@ -60,4 +60,6 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
 
 if __name__ == "__main__":
     logs.configure(logs.LogLevel.debug)
-    os._exit(transport.serve_stdio(Server(worker=Worker(load), fill=fill).protocol))  # as the command line ends
+    os._exit(
+        transport.serve_stdio(Server(worker=Worker(load), fill=fill, prepare=None).protocol)
+    )  # as the command line ends

@@ -218,7 +218,7 @@ def test_five_megabytes_around_a_hole_are_not_all_read(tokenizer: Tokenizer, mon
     infill(model, InfillRequest(before, after))
     infill_holes(model, [before, after])
     continue_text(model, before)
-    assert max(lengths) == 512 * model.tokenizer.healer.longest
+    assert 400 * model.tokenizer.healer.longest < max(lengths) <= 512 * model.tokenizer.healer.longest
 
 
 # --- the end of a span -------------------------------------------------------------------------------------------
