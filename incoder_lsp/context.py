@@ -19,6 +19,9 @@ WINDOW_STEP = 4_000  # the left window begins at a multiple of it, so that typin
 LONGEST_ANCHORED = 800  # characters typed since the anchor; with more, the anchor comes after
 ONE_LINE_TOKENS = 32
 
+# Editors put these behind the cursor of their own accord. Where they are all there is left of a line, the model is not shown
+# them: it closes what is open itself, `filters/brackets` sees to it that none is doubled, and the right side stays as it was.
+CLOSERS = ")]}\"'`"
 BLOCK_STARTS = (":", "{", "(", "[", "=>")  # a line that ends so is followed by an indented one
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -54,7 +57,7 @@ def situation_at(
     typed = typed_part(line_left) if anchor is None else _LINE_END.sub("\n", text[anchor:offset])
     request = InfillRequest(
         left=left[: len(left) - len(typed)],
-        right=right,
+        right=right[len(line_right) :] if set(line_right) <= set(CLOSERS) else right,
         header=metadata.header(metadata.file_attributes(path)),
         typed=typed,
         one_line=one_line,
@@ -77,8 +80,16 @@ def keeps_anchor(anchor: int, before: tuple[str, int], text: str, offset: int) -
         anchor <= offset
         and anchor_at(text, offset) <= anchor + LONGEST_ANCHORED
         and earlier[:anchor] == text[:anchor]
-        and earlier[at:] == text[offset:]
+        and _below(earlier, at) == _below(text, offset)
     )
+
+
+def _below(text: str, offset: int) -> str:
+    """What stands behind the cursor, without closers that are all there is left of its line."""
+    end = offset
+    while text[end : end + 1] in CLOSERS and end < len(text):
+        end += 1
+    return text[end:] if text[end : end + 1] in ("", "\n", "\r") else text[offset:]
 
 
 def next_line(text: str, offset: int, eol: str) -> tuple[str, int]:
