@@ -108,9 +108,11 @@ def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = N
     """
     tokenizer, sentinels = reader.tokenizer, reader.tokenizer.sentinels
     header = [BOS, *tokenizer.encode(request.header)]
-    span = request.max_tokens + len(tokenizer.encode(request.typed))
-    room, step = reader.context - span - len(header) - 3, max(1, reader.context // STEPS)  # 3: the sentinels
-    room = max(min(room, 0), room - -span % step)
+    most, typed = request.max_tokens, len(tokenizer.encode(request.typed))
+    step, front = max(1, reader.context // STEPS), len(header) + 3  # 3: the sentinels
+    room = reader.context - front - most - typed
+    # In steps as well, whether little is typed or nothing, so that it stays the same along a line.
+    room = max(min(room, 0), reader.context - front - _in_steps(most, step) - _in_steps(typed + 1, step))
     left, right = (tokenizer.encode_side(side) for side in _near([request.left, request.right], reader))
     left, right = fit(left, right, room, step)
     if reader.config.region if region is None else region:
@@ -208,7 +210,12 @@ def fit(left: Sequence[int], right: Sequence[int], room: int, step: int = 1) -> 
     if for_right < len(right):
         for_right -= for_right % step
     cut = max(0, len(left) + for_right - room)
-    return list(left[cut + -cut % step :]), list(right[:for_right])
+    return list(left[_in_steps(cut, step) :]), list(right[:for_right])
+
+
+def _in_steps(count: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return count + -count % step
 
 
 def _typed_line(model: Model, request: InfillRequest) -> InfillRequest:
@@ -225,7 +232,7 @@ def _near(parts: Sequence[str], reader: Reader) -> list[str]:
     reach = reader.context * reader.tokenizer.healer.longest
     first, *between, last = parts
     cut = max(0, len(first) - reach)
-    return [first[cut + -cut % max(1, reach // STEPS) :], *between, last[:reach]]
+    return [first[_in_steps(cut, max(1, reach // STEPS)) :], *between, last[:reach]]
 
 
 def _say(
