@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
+from incoder_lsp.infiller import Infiller, Unavailable, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
@@ -22,7 +23,6 @@ from incoder_lsp.worker import Worker
 if TYPE_CHECKING:
     from incoder_lsp.context import Situation
     from incoder_lsp.filters import Suggestion
-    from incoder_model.infill import Model
 
 QUIET_SECONDS = 0.3  # after an answer, before the next question is prepared
 
@@ -86,31 +86,31 @@ def _anchored(question: Question, earlier: Question | None) -> Question:
     return replace(question, anchor=anchor)
 
 
-Fill = Callable[["Model", Question, Callable[[], bool]], "Suggestion | None"]
-Prepare = Callable[["Model", Question, Callable[[], bool]], None]
+Fill = Callable[[Infiller, Question, Callable[[], bool]], "Suggestion | None"]
+Prepare = Callable[[Infiller, Question, Callable[[], bool]], None]
 
 
-def fill(model: Model, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
+def fill(model: Infiller, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
     """One pass through the house; runs on the worker. The imports are here because the model's side imports torch."""
     from incoder_lsp.filters import Drop, filter_suggestion
-    from incoder_model.infill import infill
 
     situation = _situation(question)
     if situation is None:
         return None
-    suggestion = filter_suggestion(infill(model, situation.request, stop), situation)
+    suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
     if isinstance(suggestion, Drop):
         log.debug("no suggestion: %s", suggestion.reason)
         return None
     return replace(suggestion, text=_LINE_END.sub(question.eol, suggestion.text))
 
 
-def prepare(model: Model, question: Question, stop: Callable[[], bool]) -> None:
-    """Read what `fill` would have to read; runs on the worker when it has nothing else to do."""
-    from incoder_model.infill import prefill
+def prepare(model: Infiller, question: Question, stop: Callable[[], bool]) -> None:
+    """Read what `fill` would have to read; runs on the worker when it has nothing else to do. A server is left in peace."""
+    own = own_model(model)
+    if own and (situation := _situation(question)):
+        from incoder_model.infill import prefill
 
-    if situation := _situation(question):
-        prefill(model, situation.request, stop)
+        prefill(own, situation.request, stop)
 
 
 def _situation(question: Question) -> Situation | None:
@@ -123,12 +123,20 @@ def _situation(question: Question) -> Situation | None:
 
 
 class Completer:
-    """prepare: None where there is nothing to gain, as with a model elsewhere."""
+    """tell: the user, in a sentence. prepare: what is done when the keys pause."""
 
-    def __init__(self, worker: Worker, fill: Fill = fill, prepare: Prepare | None = None):
+    def __init__(
+        self,
+        worker: Worker,
+        fill: Fill = fill,
+        tell: Callable[[str], None] = log.warning,
+        prepare: Prepare = prepare,
+    ):
         self._worker = worker
         self._fill, self._prepare = fill, prepare
         self._preparing: asyncio.Task[None] | None = None
+        self._tell = tell  # the user, once, when completions stop coming
+        self._away = False
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
         self._known: dict[str, _Known] = {}  # by uri, the last answer only
 
@@ -154,8 +162,9 @@ class Completer:
         if not current:
             return None
         if error := task.exception():
-            log.error("no suggestion because of %s", describe(error))
+            self._report(error)
             return None
+        self._away = False
         self._known[question.uri] = known = _Known(question, task.result())
         self._prepare_after(known)
         return known.suggestion
@@ -174,16 +183,22 @@ class Completer:
         for asked in list(self._in_the_air) if uri is None else [uri]:
             self.drop(asked)
 
-    def _prepare_after(self, known: _Known) -> None:
-        if self._prepare:
-            self._preparing = asyncio.create_task(self._read_on(self._prepare, known.likely_next))
+    def _report(self, error: BaseException) -> None:
+        if not isinstance(error, Unavailable):
+            log.error("no suggestion because of %s", describe(error))
+        elif not self._away:
+            self._away = True
+            self._tell(str(error))
 
-    async def _read_on(self, prepare: Prepare, likely_next: Callable[[], Question]) -> None:
+    def _prepare_after(self, known: _Known) -> None:
+        self._preparing = asyncio.create_task(self._read_on(known.likely_next))
+
+    async def _read_on(self, likely_next: Callable[[], Question]) -> None:
         stop = Event()
         try:
             await asyncio.sleep(QUIET_SECONDS)
             question = likely_next()
-            await self._worker.ask(lambda model: prepare(model, question, stop.is_set))
+            await self._worker.ask(lambda model: self._prepare(model, question, stop.is_set))
         except Exception as error:  # nobody waits for it
             log.error("the next question was not prepared because of %s", describe(error))
         finally:

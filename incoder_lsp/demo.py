@@ -70,7 +70,7 @@ async def play(model: Path | None, console: Console) -> bool:
 
     options = ["--model", str(model)] if model else []
     started = time.perf_counter()
-    await client.start_io(sys.executable, "-m", "incoder_lsp", "serve", *options)
+    await client.start_io(sys.executable, "-m", "incoder_lsp", "serve", "--no-daemon", *options)
     capabilities = types.ClientCapabilities(
         general=types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind.Utf16]),
         text_document=types.TextDocumentClientCapabilities(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE)
+OWN = "incoder/"  # begins the names of requests that are not the protocol's
 Error = types.ErrorCodes | types.LSPErrorCodes
 
 
@@ -47,6 +48,11 @@ class Protocol(LanguageServerProtocol):
     def parent_process(self) -> int | None:
         """The editor's process, as it said in `initialize`."""
         return self._server.process_id
+
+    def abandon(self) -> None:
+        """Nobody waits for our answers any more, and nobody will answer us."""
+        for future in list(self._request_futures.values()):
+            future.cancel()
 
     def receive(self, body: bytes | None) -> None:
         """Handle one message; None is a message that the framing lost."""
@@ -77,7 +83,8 @@ class Protocol(LanguageServerProtocol):
         if self._initialized and method == types.INITIALIZE:
             return refuse(types.ErrorCodes.InvalidRequest, "The server was initialized before.")
         handled = method in self.fm.builtin_features or method in self.fm.features
-        if not handled or self.get_result_type(method) is None:  # a notification's name is no request's
+        request = method.startswith(OWN) or self.get_result_type(method) is not None
+        if not handled or not request:  # a notification's name is no request's
             return refuse(types.ErrorCodes.MethodNotFound, f"This server has no method {method}.")
         self._deliver(
             message, lambda fault: refuse(types.ErrorCodes.InvalidParams, f"{method} cannot be read: {fault}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -16,44 +17,70 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
 
 from incoder_lsp import version
-from incoder_lsp.completer import Completer, Fill, Prepare, Question, fill, prepare
+from incoder_lsp.actions import handlers as actions
+from incoder_lsp.actions import inlay
+from incoder_lsp.actions.running import Running
+from incoder_lsp.backend_address import parse_backend
+from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.infiller import Source
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
 LAST = "~"  # sorts a popup's item behind those of the language's own server
+_converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
 SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
-    """One editor's session: its open files, its settings, its model. `model` is the command line's directory."""
+    """One editor's session: its open files, its settings, its model.
+
+    `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
+    editor started us.
+    """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
     def __init__(
-        self,
-        model: Path | None = None,
-        worker: Worker | None = None,
-        fill: Fill = fill,
-        prepare: Prepare | None = prepare,
+        self, model: Source = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
     ):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol)
+        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
         self.documents: dict[str, Document] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
-        self.completer = Completer(self.worker, fill, prepare)
+        self.completer = Completer(self.worker, fill, self.tell)
+        self.running = Running()
+        self.kept_hints = inlay.Kept()
         self._model = model
+        self._folder = folder or Path()
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
+        for name, command in actions.COMMANDS.items():
+            self.command(name)(command)
 
     @property
-    def model_directory(self) -> Path | None:
-        """None is the bundled model."""
-        return self._model or (Path(self.settings.model).expanduser() if self.settings.model else None)
+    def source(self) -> Source:
+        """Where completions come from: the command line wins, and a server wins over a directory."""
+        if self._model is not None:
+            return self._model
+        if self.settings.backend is not None:
+            return parse_backend(self.settings.backend)
+        return self._folder / Path(self.settings.model).expanduser() if self.settings.model else None
+
+    def tell(self, sentence: str) -> None:
+        self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
+
+    def leave(self) -> None:
+        """The session is over: what is in the air ends, and the model is there for others."""
+        self.completer.forget()
+        self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
+        self.protocol.abandon()
+        self.worker.leave()
 
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""
@@ -96,9 +123,9 @@ async def initialized(ls: Server, _: types.InitializedParams) -> None:
 
 
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
-    before = ls.model_directory
+    before = ls.source
     ls.take_settings(params.settings)
-    if ls.model_directory != before:
+    if ls.source != before:
         await load_model(ls)
 
 
@@ -106,6 +133,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     opened = params.text_document
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
     ls.completer.forget(opened.uri)
+    ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
 
 
@@ -115,6 +143,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     if document is None:
         return
     ls.completer.drop(changed.uri)
+    ls.running.drop(changed.uri)
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
@@ -126,6 +155,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
+    ls.running.drop(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
@@ -167,7 +197,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 async def load_model(ls: Server) -> None:
     """Load on the worker. The user sees one progress, and one message if it fails."""
     ls.completer.forget()
-    loading = asyncio.create_task(ls.worker.load(ls.model_directory))
+    loading = asyncio.create_task(ls.worker.load(ls.source))
     await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
 
 
@@ -195,7 +225,7 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         known = isinstance(error, ModelDirectoryError)
         sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
         log.error("no model: %s", describe(error))
-        ls.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
+        ls.tell(sentence)
 
 
 def _word_start(text: str, offset: int) -> int:
@@ -218,4 +248,6 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *actions.HANDLERS,
+    *inlay.HANDLERS,
 ]

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from incoder_lsp.backend_address import ACCEPTS, KEY_VARIABLE, is_backend
+
 
 def setting(default: Any, help: str, accepts: str, test: Callable[[Any], bool]) -> Any:  # noqa: A002 - the user's word for it
     return field(default=default, metadata={"help": help, "accepts": accepts, "test": test})
@@ -36,6 +38,13 @@ class Settings:
         "a path or null",
         lambda v: v is None or isinstance(v, str),
     )
+    backend: str | None = setting(
+        None,
+        "A server that completes instead of a model: llama.cpp's, vLLM, or another `incoder-lsp serve --http`. The code around "
+        f"the cursor is sent there, and nowhere else. Its key, if it wants one, is read from {KEY_VARIABLE}.",
+        f"{ACCEPTS}, or null",
+        lambda v: v is None or (isinstance(v, str) and is_backend(v)),
+    )
     max_tokens: int = setting(64, "The longest suggestion, in tokens.", *_whole(1, 1024))
     multi_line: Literal["auto", "never"] = setting(
         "auto",
@@ -45,6 +54,12 @@ class Settings:
     )
     debounce_ms: int = setting(
         40, "How long to wait for the next key before asking the model, in milliseconds.", *_whole(0, 5000)
+    )
+    type_hints: bool = setting(
+        False,
+        "Show the types that Python functions lack, and how sure the model is of each, as inlay hints.",
+        "true or false",
+        lambda v: isinstance(v, bool),
     )
 
 

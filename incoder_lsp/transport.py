@@ -1,7 +1,7 @@
-"""Bytes in, message bodies out: the framing of the language server protocol, over stdio or one loopback connection.
+"""One editor's session in this process: bytes come from stdio or from one loopback connection, messages go to the protocol.
 
-`Frames` is pure and forgives what can be forgiven (the case of header names, bare line feeds, junk between messages).
-`serve_stdio` and `serve_tcp` run a whole session and return the exit code of the process.
+`serve_stdio` and `serve_tcp` run a whole session and return the exit code of the process. `session` is what they share
+with the daemon, which runs one for each of its connections.
 """
 
 from __future__ import annotations
@@ -9,88 +9,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, BinaryIO
 
+from incoder_lsp.frames import Frames
 from incoder_lsp.logs import describe, log
+from incoder_lsp.parent import PARENT_CHECK, is_alive
 
 if TYPE_CHECKING:
     from incoder_lsp.protocol import Protocol
 
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 CHUNK = 1 << 16  # bytes read at once
-MAX_HEADER = 1 << 16  # bytes
-MAX_BODY = 1 << 28  # bytes; four times the largest file that any editor opens without asking
-PARENT_CHECK = 1.0  # seconds
-
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
-_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d{1,18})", re.IGNORECASE)
 
 
-class Frames:
-    """An incremental reader of `Content-Length: N`, blank line, N bytes."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._missing: int | None = None  # bytes of the body, once its header was read
-
-    def feed(self, data: bytes) -> Iterator[bytes | None]:
-        """The bodies that are complete now. None stands for a header that tells no usable length.
-
-        The last length in a header counts: where a message is followed by junk, the next message is found again.
-        """
-        self._buffer += data
-        while True:
-            if self._missing is None:
-                end = _HEADER_END.search(self._buffer)
-                if end is None:
-                    if len(self._buffer) > MAX_HEADER:
-                        self._buffer.clear()
-                        yield None
-                    return
-                header = bytes(self._buffer[: end.start()])
-                del self._buffer[: end.end()]
-                if not header.strip():
-                    continue
-                lengths = _LENGTH.findall(header)
-                if not lengths or int(lengths[-1]) > MAX_BODY:
-                    yield None
-                    continue
-                self._missing = int(lengths[-1])
-            if len(self._buffer) < self._missing:
-                return
-            body = bytes(self._buffer[: self._missing])
-            del self._buffer[: self._missing]
-            self._missing = None
-            yield body
-
-
-def serve_stdio(protocol: Protocol) -> int:
-    """One session over this process' stdin and stdout."""
+def serve_stdio(protocol: Protocol, beside: AbstractAsyncContextManager[None] | None = None) -> int:
+    """One session over this process' stdin and stdout; `beside` is entered for as long as it lasts."""
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not land between our messages
 
-    async def session() -> int:
+    async def run() -> int:
         reader = asyncio.StreamReader()
         pump = (sys.stdin.fileno(), reader, asyncio.get_running_loop())
         threading.Thread(target=_pump, args=pump, name="stdin", daemon=True).start()
         watch = asyncio.create_task(_stop_with_parent(protocol, reader))
         protocol.set_writer(_Pipe(replies))
         try:
-            return await _session(protocol, reader)
+            async with beside or contextlib.nullcontext():
+                return await session(protocol, reader)
         finally:
             watch.cancel()
 
-    return asyncio.run(session())
+    return asyncio.run(run())
 
 
-def serve_tcp(protocol: Protocol, host: str, port: int) -> int:
+def serve_tcp(protocol: Protocol, host: str, port: int, beside: AbstractAsyncContextManager[None] | None = None) -> int:
     """One session with the first client that connects; `host` must be a key of LOOPBACK. Raises OSError if it cannot listen."""
 
-    async def session() -> int:
+    async def run() -> int:
         client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,11 +69,12 @@ def serve_tcp(protocol: Protocol, host: str, port: int) -> int:
         listener.close()
         protocol.set_writer(writer)  # pyright: ignore[reportArgumentType] - write() answers at once, which pygls allows
         try:
-            return await _session(protocol, reader)
+            async with beside or contextlib.nullcontext():
+                return await session(protocol, reader)
         finally:
             writer.close()
 
-    return asyncio.run(session())
+    return asyncio.run(run())
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -128,8 +88,13 @@ def parse_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-async def _session(protocol: Protocol, reader: asyncio.StreamReader) -> int:
-    """Handle messages until the client says exit or hangs up."""
+async def session(
+    protocol: Protocol, reader: asyncio.StreamReader, written: Callable[[], Awaitable[None]] | None = None
+) -> int:
+    """Handle messages until the client says exit or hangs up; returns the exit code.
+
+    `written` is awaited after each message: who does not read our replies is not read, either, and nothing piles up.
+    """
     asyncio.get_running_loop().set_exception_handler(_report)
     frames = Frames()
     with contextlib.suppress(ConnectionError):
@@ -142,6 +107,8 @@ async def _session(protocol: Protocol, reader: asyncio.StreamReader) -> int:
                 if protocol.exit_code is not None:
                     return protocol.exit_code
                 await asyncio.sleep(0)  # a request's handler takes its snapshot before the next message is looked at
+                if written is not None:
+                    await written()
     return protocol.exit_code_at_hang_up
 
 
@@ -180,21 +147,9 @@ async def _stop_with_parent(protocol: Protocol, reader: asyncio.StreamReader) ->
     """End the session when the editor that started it is gone, even where something else keeps our stdin open."""
     while not (parent := protocol.parent_process):
         await asyncio.sleep(PARENT_CHECK)
-    if not _is_alive(parent):
+    if not is_alive(parent):
         return  # the editor lives in another process namespace (a container): its number says nothing here
-    while _is_alive(parent):
+    while is_alive(parent):
         await asyncio.sleep(PARENT_CHECK)
     log.warning("the editor (process %d) is gone", parent)
     reader.feed_eof()
-
-
-def _is_alive(process: int) -> bool:
-    if sys.platform == "win32":
-        return True  # there is no harmless signal to ask with there; the end of stdin ends the session
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

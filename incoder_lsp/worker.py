@@ -1,51 +1,51 @@
-"""The one thread that owns the model.
+"""One session's way to what completes for it: a source is opened, jobs are asked.
 
-A model is not thread safe and its work is long, so it is loaded, asked and dropped here and nowhere else: neither on the
-event loop, which must answer a cancel within milliseconds, nor in pygls' pool, which also reads stdin.
+The model runs on a thread of its own (see `shared_model`): neither on the event loop, which must answer a cancel within
+milliseconds, nor in pygls' pool. In a process of its own a session has its model for itself; in the daemon it shares it.
+A server that completes in the model's place is asked from such a thread, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from incoder_model.infill import Model
+from incoder_lsp.infiller import Infiller, Source, open_source
+from incoder_lsp.shared_model import Load, Models, SharedModel
 
 Answer = TypeVar("Answer")
 
 
-def load_model(directory: Path | None) -> Model:
-    """Imported here and not above: it imports torch, which takes seconds."""
-    from incoder_model import checkpoint
-
-    return checkpoint.load_model(directory)
-
-
 class Worker:
-    """Runs one job at a time, in the order of asking. Awaiting a job can be cancelled; a job that runs ends by its stop flag."""
+    """Runs one job at a time. Awaiting a job can be cancelled; a job that runs ends by its stop flag."""
 
-    def __init__(self, load: Callable[[Path | None], Model] = load_model):
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        self._load = load
-        self._model: Model | None = None
+    def __init__(self, load: Load = open_source, models: Models | None = None):
+        self._models = models or Models(load)
+        self._shared: SharedModel | None = None
 
     @property
     def ready(self) -> bool:
-        return self._model is not None
+        return self._shared is not None and self._shared.ready
 
-    async def load(self, directory: Path | None) -> None:
-        """Replace the model; until it is there, none is. Raises what `checkpoint.load_model` raises."""
-        self._model = None
-        self._model = await self._run(lambda: self._load(directory))
+    @property
+    def model(self) -> Infiller | None:
+        """What completes; None while there is nothing."""
+        return self._shared.loaded.result() if self._shared is not None and self._shared.ready else None
 
-    async def ask(self, job: Callable[[Model], Answer]) -> Answer | None:
+    async def load(self, source: Source) -> None:
+        """Replace the model; until it is there, none is. Raises what `open_source` raises."""
+        self.leave()
+        self._shared = shared = self._models.enter(source, self)
+        await asyncio.wait({shared.loaded})
+        shared.loaded.result()
+
+    async def ask(self, job: Callable[[Infiller], Answer]) -> Answer | None:
         """What `job` makes of the model; None while there is no model."""
-        model = self._model
-        return await self._run(lambda: job(model)) if model is not None else None
+        return await self._shared.ask(self, job) if self._shared is not None and self._shared.ready else None
 
-    async def _run(self, job: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+    def leave(self) -> None:
+        """The model is no longer needed here."""
+        if self._shared is not None:
+            self._models.leave(self._shared, self)
+            self._shared = None

@@ -3,8 +3,11 @@
 Everything here is deterministic, and nothing heavy is imported before a test asks for it.
 """
 
+import atexit
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +17,9 @@ import pytest
 
 # The machine may be busy with other work: one thread here and in every process that a test starts, and no deadlines.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+# Daemons that tests start are found by these tests alone and leave soon after them. AF_UNIX has room for short paths only.
+os.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="incoder-"), "INCODER_DAEMON_IDLE": "5"}
+atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 

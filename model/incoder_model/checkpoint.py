@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine, affordable_sequences
 from incoder_model.infill import Model
+from incoder_model.placement import Device, find_gpu, place
 from incoder_model.quantise import SCALE, dequantise, quantise
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 
@@ -36,8 +37,9 @@ class ModelDirectoryError(Exception):
     """Why a model directory cannot be used and what to do, in one sentence."""
 
 
-def load_model(directory: Path | None = None) -> Model:
-    """The model in `directory` (by default the bundled one), ready to infill on this machine's CPU."""
+def load_model(directory: Path | None = None, device: Device = "auto") -> Model:
+    """The model in `directory` (by default the bundled one), ready to infill: on a GPU if there is one and the model is large,
+    else on this machine's CPU."""
     try:
         from incoder_model.torch_evaluator import TorchEvaluator
     except ModuleNotFoundError as error:
@@ -48,7 +50,13 @@ def load_model(directory: Path | None = None) -> Model:
         ) from None
     import torch
 
-    transformer, tokenizer = load_transformer(directory or BUNDLED)
+    directory = _whole(directory or BUNDLED)
+    config = read_config(directory)
+    try:
+        where = place(config, find_gpu(config, device), device)
+    except ValueError as error:
+        raise ModelDirectoryError(f"{directory} cannot run on the GPU: {error}") from None
+    transformer, tokenizer = load_transformer(directory, where.torch_dtype, where.device, int8=where.int8)
     # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
     torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
     config, number_bytes = transformer.config, transformer.embed_tokens.weight.dtype.itemsize
@@ -58,16 +66,20 @@ def load_model(directory: Path | None = None) -> Model:
     return Model(config, tokenizer, engine)
 
 
-def load_transformer(directory: Path, dtype: torch.dtype | None = None) -> tuple[Transformer, Tokenizer]:
-    """The network in `dtype` (float32 if none is given), in evaluation mode, and its tokenizer."""
+def load_transformer(
+    directory: Path, dtype: torch.dtype | None = None, device: str = "cpu", *, int8: bool = False
+) -> tuple[Transformer, Tokenizer]:
+    """The network in `dtype` (float32 if none is given) on `device`, in evaluation mode, and its tokenizer.
+
+    int8: the layers' weights stay in eight bits, or are brought to them (see `int8_linear`)."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from incoder_model.int8_linear import hold_int8
     from incoder_model.transformer import Transformer
 
-    if not directory.exists() and _set_aside(directory).exists():  # a kill came in that moment
-        directory = _set_aside(directory)
+    directory = _whole(directory)
     config = read_config(directory)
     try:
         tokenizer = load_tokenizer(directory / TOKENIZER)
@@ -83,11 +95,13 @@ def load_transformer(directory: Path, dtype: torch.dtype | None = None) -> tuple
         raise ModelDirectoryError(f"{directory / WEIGHTS} is damaged ({error}); copy the file again") from None
     with torch.device("meta"):
         model = Transformer(config)
+    if int8:
+        hold_int8(model, weights, dtype or torch.float32)
     weights = as_network(weights, directory, dtype or torch.float32)
     check_weights(weights, model, directory)
     model.load_state_dict(weights, assign=True)
     model.rebuild_positions()
-    return model.eval().requires_grad_(False), tokenizer
+    return model.eval().requires_grad_(False).to(device), tokenizer
 
 
 def read_config(directory: Path) -> ModelConfig:
@@ -217,6 +231,11 @@ def replacing(directory: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def _whole(directory: Path) -> Path:
+    """`directory`, or where it was set aside when a kill came in that moment."""
+    return directory if directory.exists() or not _set_aside(directory).exists() else _set_aside(directory)
 
 
 def _set_aside(directory: Path) -> Path:

@@ -15,7 +15,7 @@ person types, and with them the engine's cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -34,6 +34,9 @@ LEFT_SHARE = 0.7  # of the window, when there is more text on both sides than fi
 STEPS = 16  # in so many steps is a window's text cut, so that one more token seldom moves the cut, and with it all that follows
 IDLE_CHUNK = 32  # tokens of a prompt between two looks at the stop flag, when nobody waits for it
 LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
+
+
+Done = Callable[[str], bool]  # asked after every token about the text so far: whether it is enough
 
 
 @dataclass
@@ -84,12 +87,12 @@ class Infill:
     milliseconds: float
 
 
-def infill(model: Model, request: InfillRequest, stop: Stop = never) -> Infill:
+def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done | None = None) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
     request = _typed_line(model, request)
     prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
-    span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line)
+    span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line, done=done)
     return _filled(span, started)
 
 
@@ -236,7 +239,15 @@ def _near(parts: Sequence[str], reader: Reader) -> list[str]:
 
 
 def _say(
-    model: Model, prompt: Sequence[int], typed: str, sampling: Sampling, stop: Stop, *, max_tokens: int, one_line: bool
+    model: Model,
+    prompt: Sequence[int],
+    typed: str,
+    sampling: Sampling,
+    stop: Stop,
+    *,
+    max_tokens: int,
+    one_line: bool,
+    done: Done | None = None,
 ) -> Span:
     """The span that follows `prompt`, its beginning bound to spell what is `typed`."""
     room = model.context - len(prompt)
@@ -248,6 +259,8 @@ def _say(
         scores = model.engine.prefill(begun, stop)
         while True:
             span.take(*choose(scores, sampling, rng, span.allowed))
+            if not span.stopped and done is not None and done(span.text):
+                span.stopped = "done"
             if span.stopped:
                 break
             if stop():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ sys.path.insert(0, str(HERE))
 from raw_client import RawClient  # noqa: E402
 
 SCRIPTED = [sys.executable, str(HERE / "scripted_server.py")]
+RELAYED = [sys.executable, str(HERE / "scripted_relay.py")]
+BOTH_WAYS = {"one process": SCRIPTED, "through the daemon": RELAYED}
 SERVE = [sys.executable, "-m", "incoder_lsp", "serve"]
 
 Start = Callable[..., RawClient]
@@ -34,15 +37,35 @@ def launch() -> Iterator[Start]:
 
 
 @pytest.fixture
-def scripted(launch: Start) -> RawClient:
+def runtime() -> Iterator[Path]:
+    """A folder for daemons of one's own: XDG_RUNTIME_DIR for `launch`. Those that listen there leave with the test."""
+    with tempfile.TemporaryDirectory(prefix="incoder-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def relay(launch: Start, runtime: Path) -> Start:
+    """Another editor whose relay meets the daemon of this test: relay(**environment)."""
+    return lambda **environment: launch(RELAYED, **{"XDG_RUNTIME_DIR": str(runtime), **environment})
+
+
+@pytest.fixture(scope="session")
+def shared_runtime() -> Iterator[str]:
+    """The same for tests that do not mind whose daemon they meet, as long as it is a scripted one."""
+    with tempfile.TemporaryDirectory(prefix="incoder-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture(params=BOTH_WAYS)
+def scripted(request: pytest.FixtureRequest, launch: Start, shared_runtime: str) -> RawClient:
     """A fresh server with the scripted model, not initialized yet."""
-    return launch(SCRIPTED)
+    return launch(BOTH_WAYS[request.param], XDG_RUNTIME_DIR=shared_runtime)
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[RawClient]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def client(request: pytest.FixtureRequest, shared_runtime: str) -> Iterator[RawClient]:
     """One server with the scripted model, initialized and ready, that a whole file of tests shares."""
-    client = RawClient(SCRIPTED)
+    client = RawClient(BOTH_WAYS[request.param], XDG_RUNTIME_DIR=shared_runtime)
     client.start_and_load()
     yield client
     client.close()

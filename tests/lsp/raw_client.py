@@ -7,10 +7,11 @@ import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 INLINE = "textDocument/inlineCompletion"
-PATIENCE = 20.0  # seconds until a reply counts as lost, on a loaded machine
+PATIENCE = 60.0  # seconds until a reply counts as lost, on a loaded machine
 
 
 class RawClient:
@@ -21,6 +22,7 @@ class RawClient:
         )
         self.received: list[dict[str, Any]] = []
         self.stderr = b""
+        self._logs = Path(environment.get("XDG_RUNTIME_DIR", "/nowhere"), "incoder-lsp")
         self._arrived = threading.Condition()
         self._last_id = 0
         self._readers = [
@@ -77,8 +79,10 @@ class RawClient:
         """Initialize and wait until the model is there."""
         self.start(capabilities={**params.pop("capabilities", {}), "window": {"workDoneProgress": True}}, **params)
         create = self.wait(lambda message: message.get("method") == "window/workDoneProgress/create")
+        create["done"] = True
         self.send(id=create["id"], result=None)
-        self.wait(lambda message: message.get("method") == "$/progress" and message["params"]["value"]["kind"] == "end")
+        ended = lambda message: message.get("method") == "$/progress" and message["params"]["value"]["kind"] == "end"  # noqa: E731
+        self.wait(ended, 6 * PATIENCE)
 
     def open(self, uri: str, text: str) -> None:
         document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
@@ -88,10 +92,15 @@ class RawClient:
         document = {"uri": uri, "version": 2}
         self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": list(changes)})
 
-    def wait_stderr(self, wanted: bytes) -> None:
+    @property
+    def logged(self) -> bytes:
+        """What the server wrote to stderr, and the daemon to its log."""
+        return self.stderr + b"".join(log.read_bytes() for log in self._logs.glob("*.log"))
+
+    def wait_logged(self, wanted: bytes) -> None:
         deadline = time.monotonic() + PATIENCE
-        while wanted not in self.stderr:
-            assert time.monotonic() < deadline, f"{wanted!r} is not in {self.stderr!r}"
+        while wanted not in self.logged:
+            assert time.monotonic() < deadline, f"{wanted!r} is not in {self.logged!r}"
             time.sleep(0.005)
 
     def end(self) -> int:

@@ -7,6 +7,8 @@
     counts    answers "N abc", N being the number of questions so far
     lines     answers two lines
     nothing   answers nothing
+    dies      kills its own process
+    who       answers "PROCESS LOADED", LOADED being how often a model was loaded there
     else      answers what stands around the cursor: |three characters|three characters|
 
 In: optionally `--load SECONDS`, the time the model takes to load.
@@ -17,6 +19,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,11 +32,13 @@ from incoder_lsp.server import Server
 from incoder_lsp.worker import Worker
 
 questions = itertools.count(1)
+loads: list[Path | None] = []
 
 
-def load(_: Path | None) -> Any:
+def load(directory: Path | None) -> Any:
     if "--load" in sys.argv:
         time.sleep(float(sys.argv[-1]))
+    loads.append(directory)
     return object()
 
 
@@ -49,7 +54,10 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
         raise ValueError(f"cannot cope with {question.text}")
     if word == "prints":
         print("a library's greeting", flush=True)
+    if word == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
     scripted = {
+        "who": Suggestion(f"{os.getpid()} {len(loads)}"),
         "closes": Suggestion("x)", 1),
         "counts": Suggestion(f"{number} abc"),
         "lines": Suggestion(f"one{question.eol}two"),
@@ -60,6 +68,4 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
 
 if __name__ == "__main__":
     logs.configure(logs.LogLevel.debug)
-    os._exit(
-        transport.serve_stdio(Server(worker=Worker(load), fill=fill, prepare=None).protocol)
-    )  # as the command line ends
+    os._exit(transport.serve_stdio(Server(worker=Worker(load), fill=fill).protocol))  # as the command line ends

@@ -24,10 +24,10 @@ def question(text: str = "a|b", *, uri: str = "file:///a.py", invoked: bool = Tr
     return Question(uri, "/a.py", text.replace("|", ""), text.index("|"), "\n", invoked, Settings(**settings))
 
 
-async def ready(fill: Callable[..., Any], prepare: Callable[..., Any] | None = None) -> Completer:
+async def ready(fill: Callable[..., Any], prepare: Callable[..., Any] = lambda *_: None) -> Completer:
     worker = Worker(lambda _: "model")  # type: ignore[arg-type, return-value]
     await worker.load(None)
-    return Completer(worker, fill, prepare)
+    return Completer(worker, fill, prepare=prepare)
 
 
 async def test_a_question_before_the_model_is_there_costs_nothing():

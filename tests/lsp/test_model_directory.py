@@ -48,7 +48,7 @@ def test_any_file_gets_a_suggestion_on_one_line_or_none(tiny: RawClient, name: s
         assert "<|mask:" not in item["insertText"]
         if name == "CRLF":
             assert item["insertText"].count("\n") == item["insertText"].count("\r\n")
-    assert b" ERROR " not in tiny.stderr
+    assert b" ERROR " not in tiny.logged
 
 
 def test_typing_what_was_suggested_shows_the_rest(tiny: RawClient):

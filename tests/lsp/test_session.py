@@ -67,8 +67,9 @@ def test_a_request_before_the_model_is_there_is_answered_null(launch: Start):
     assert client.exit_code() == 1, "exit without shutdown is a failure"
 
 
-def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start):
-    client = launch([*SERVE])
+@pytest.mark.parametrize("way", [[], ["--no-daemon"]], ids=["through the daemon", "one process"])
+def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start, way: list[str]):
+    client = launch([*SERVE, *way])
     capabilities = client.start()["capabilities"]
     assert capabilities["inlineCompletionProvider"] == {}
     assert capabilities["completionProvider"] == {"triggerCharacters": ["."]}
@@ -81,15 +82,14 @@ def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the parent is watched with signal 0, which Windows has not")
-def test_the_server_ends_with_the_editor_that_started_it(launch: Start):
+def test_the_server_ends_with_the_editor_that_started_it(scripted: RawClient):
     editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    client = launch([*SCRIPTED])
-    client.start(processId=editor.pid)
+    scripted.start(processId=editor.pid)
     time.sleep(1.5)  # longer than the server takes to look for the first time
-    assert client.process.poll() is None
+    assert scripted.process.poll() is None
     editor.kill()
     editor.wait()
-    assert client.exit_code() == 1
+    assert scripted.exit_code() == 1
 
 
 def test_settings_are_taken_and_what_is_wrong_with_them_is_told_once(scripted: RawClient):
@@ -160,6 +160,6 @@ def test_logs_hold_no_text_of_the_user(scripted: RawClient):
     assert scripted.process.stdin
     scripted.process.stdin.close()  # while the model thinks
     assert scripted.exit_code() == 1
-    assert b"SECRET" not in scripted.stderr
-    assert b"Traceback" not in scripted.stderr
-    assert scripted.stderr, "the log level is debug: something is logged"
+    assert b"SECRET" not in scripted.logged
+    assert b"Traceback" not in scripted.logged
+    assert scripted.logged, "the log level is debug: something is logged"

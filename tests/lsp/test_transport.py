@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from raw_client import PATIENCE
 
 from incoder_lsp import transport
-from incoder_lsp.transport import MAX_BODY, MAX_HEADER, Frames, parse_address
+from incoder_lsp.frames import MAX_BODY, MAX_HEADER, Frames, frame
+from incoder_lsp.transport import parse_address
 
 HEADERS = st.sampled_from(
     [
@@ -38,6 +39,11 @@ def test_bodies_come_out_whole_however_the_bytes_are_cut(messages: list[tuple[st
     frames = Frames()
     bodies = [body for a, b in itertools.pairwise(edges) for body in frames.feed(stream[a:b])]
     assert bodies == [body for _, body in messages]
+
+
+@given(st.lists(st.binary(max_size=20) | st.none()))
+def test_what_is_framed_is_read_again(bodies: list[bytes | None]):
+    assert list(Frames().feed(b"".join(map(frame, bodies)))) == bodies
 
 
 @given(st.binary(max_size=50).filter(lambda junk: b"\n" not in junk and b"\r" not in junk))
@@ -136,7 +142,7 @@ def test_a_taken_port_is_one_sentence_and_exit_code_1():
 @pytest.mark.parametrize(("last", "code"), [("exit", 0), ("hang up", 1)])
 def test_a_session_over_tcp(launch: Start, last: str, code: int):
     server = launch([*SERVE, "--tcp", "localhost:0"])
-    server.wait_stderr(b"\n")
+    server.wait_logged(b"\n")
     address = server.stderr.decode().split()[-1]
     assert address.startswith("127.0.0.1:")
     place = ("127.0.0.1", int(address.partition(":")[2]))

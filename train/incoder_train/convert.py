@@ -97,7 +97,7 @@ def _to_ours(source: Path, dtype: torch.dtype | None) -> Converted:
         raise UserError(f"{source / TOKENIZER} is no InCoder tokenizer: {error}") from None
     stored = find_weights(source)
     weights = {ours: stored[theirs] for ours, theirs in xglm.our_names(stored).items()}
-    _check_weights(weights, config, source)
+    check_weights(weights, config, source)
     if xglm.HEAD in stored and not same(stored[xglm.HEAD], weights[xglm.EMBEDDING]):
         raise UserError(f"{source} has a {xglm.HEAD} of its own; InCoder's is the embedding again")
     return Converted(
@@ -113,7 +113,7 @@ def _to_xglm(source: Path, dtype: torch.dtype | None) -> Converted:
     except TokenizerError as error:
         raise UserError(f"{source} has no usable {TOKENIZER}: {error}") from None
     stored = open_weights(source / WEIGHTS).tensors
-    _check_weights(stored, config, source)
+    check_weights(stored, config, source)
     stored_in = str(dtype or stored[xglm.EMBEDDING].dtype).removeprefix("torch.")
     return Converted(
         {
@@ -145,7 +145,7 @@ def _read_xglm_config(source: Path) -> dict[str, Any]:
     return values
 
 
-def _check_weights(weights: Mapping[str, Stored], config: ModelConfig, source: Path) -> None:
+def check_weights(weights: Mapping[str, Stored], config: ModelConfig, source: Path) -> None:
     """`weights` by our names: those of `config`, all of them and no other."""
     with torch.device("meta"):
         expected = {name: tuple(weight.shape) for name, weight in Transformer(config).state_dict().items()}

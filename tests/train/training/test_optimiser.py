@@ -15,14 +15,18 @@ from incoder_train.training.recipe import Optimiser
 CONFIG = ModelConfig(vocab_size=300, d_model=32, layers=2, heads=2, d_ffn=64, context=16)
 
 
-@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 100))
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(0, 100), st.sampled_from([None, torch.bfloat16]))
 @settings(max_examples=25, deadline=None)
-def test_an_orthogonalised_matrix_treats_all_directions_alike(rows: int, columns: int, seed: int) -> None:
+def test_an_orthogonalised_matrix_treats_all_directions_alike(
+    rows: int, columns: int, seed: int, dtype: torch.dtype | None
+) -> None:
     # Half of a random orthogonal matrix, its singular values spread over a factor of ten.
     generator = torch.Generator().manual_seed(seed)
     u, _, v = torch.linalg.svd(torch.randn(rows, columns, generator=generator), full_matrices=False)
     spread = torch.linspace(0.1, 1.0, min(rows, columns))
-    values = torch.linalg.svdvals(orthogonalise(u @ torch.diag(spread) @ v))
+    orthogonal = orthogonalise(u @ torch.diag(spread) @ v, dtype)
+    assert orthogonal.dtype == torch.float32
+    values = torch.linalg.svdvals(orthogonal)
     assert values.min() > 0.5
     assert values.max() < 1.3
 
@@ -44,10 +48,11 @@ def test_muon_takes_the_matrices_of_the_blocks_only() -> None:
     assert by_muon == {id(p) for name, p in model.named_parameters() if name.startswith("layers.") and p.dim() == 2}
 
 
-def test_muon_goes_downhill() -> None:
+@pytest.mark.parametrize("bf16", [False, True])
+def test_muon_goes_downhill(bf16: bool) -> None:
     torch.manual_seed(0)
     target, weight = torch.randn(8, 8), torch.nn.Parameter(torch.zeros(8, 8))
-    muon = Muon([weight], lr=0.1)
+    muon = Muon([weight], lr=0.1, bf16=bf16)
     losses = []
     for _ in range(60):
         loss = (weight - target).square().mean()

@@ -24,6 +24,7 @@ EXTRAS = {
     "matplotlib": "train",
     "markdown_it": "train",
     "pyarrow": "parquet",
+    "gguf": "gguf",
     "datatrove": "scale",
     "ray": "scale",
 }

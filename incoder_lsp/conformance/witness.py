@@ -1,0 +1,51 @@
+"""Whether a server has the text that its client has, which nobody can look at from outside.
+
+A question is typed into the edited document, and the answer compared with the one for a document that is opened anew with
+the same text: where the copies differ near the cursor, so do the answers.
+"""
+
+from __future__ import annotations
+
+import random
+
+from incoder_lsp.conformance.outcome import Failed, NotApplicable
+from incoder_lsp.conformance.session import Document
+
+QUESTIONS = ("\nvalue = json.", "\nfor item in ", "\nbox = Box(", "\nreturn self.", "\nimport ma")
+COMPARED = 200  # characters of a suggestion
+
+
+async def compare(document: Document, rng: random.Random) -> bool:
+    """Type a question somewhere and compare; True if something was suggested. Raises Failed where the suggestions differ, and
+    NotApplicable where those for two new documents with the same text do."""
+    text = document.text
+    offset = rng.choice([i for i in range(len(text) + 1) if _ends_line(text, i)])
+    question = rng.choice(QUESTIONS)
+    document.edit(offset, offset, question)
+    offset += len(question)
+    here = await _suggested(document, offset)
+    anew = await _suggested(twin := document.session.open(document.text), offset)
+    again = await _suggested(third := document.session.open(document.text), offset)
+    twin.close()
+    third.close()
+    if anew != again:
+        raise NotApplicable("Its answers to the same text differ, so that nothing can be compared")
+    if here != anew:
+        raise Failed(
+            f"With {document.session.encoding}, after {document.version - 1} edits, it suggests {_short(here)}, and in a new "
+            f"document with the same text {_short(anew)}"
+        )
+    return bool(here)
+
+
+def _ends_line(text: str, offset: int) -> bool:
+    """A place where the content of a line ends; never between \\r and \\n."""
+    return offset == len(text) or (text[offset] in "\r\n" and text[max(0, offset - 1) : offset + 1] != "\r\n")
+
+
+async def _suggested(document: Document, offset: int) -> list[str]:
+    return [document.applied(item, offset)[offset:][:COMPARED] for item in await document.suggest(offset)]
+
+
+def _short(suggested: list[str]) -> str:
+    return repr(suggested[0][:40]) if suggested else "nothing"

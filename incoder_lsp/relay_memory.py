@@ -1,0 +1,168 @@
+"""What a relay remembers of a session, so that another daemon can go on with it when the first one dies.
+
+The bodies of messages go past, in both directions. What comes out after a death: an answer to each request that is still
+open, an end to each progress that still turns, and the messages that bring a new daemon to the same state. The open files
+are kept as `documents.Document`s, so they are replayed as they are now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from incoder_lsp.documents import Document
+
+CONTENT_MODIFIED = -32801  # the one error that editors pass over in silence: the question no longer fits, ask again
+REPLAYED = "incoder-lsp: initialize again"  # the id of a request that the editor never made
+TRIED_AGAIN = "InCoder's daemon ended before it could answer; ask again."
+
+
+class Memory:
+    """`sent` hears what the editor says, `received` what the daemon says."""
+
+    def __init__(self) -> None:
+        self.shut_down = False  # the daemon agreed to the editor's `shutdown`
+        self.exited = False
+        self.process: int | None = None  # the editor's, as it said in `initialize`
+        self._pending: dict[int | str, dict[str, Any]] = {}  # the editor's open requests by id; of most only the method
+        self._progress: dict[int | str, None] = {}  # tokens of what the editor shows as under way
+        self._initialize: dict[str, Any] | None = None  # once it was answered with a result
+        self._initialized = False
+        self._encoding: Any = "utf-16"
+        self._settings: dict[bytes, None] = {}  # each adds to those before; of equal ones the last counts
+        self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri
+
+    def sent(self, body: bytes) -> None:
+        message = _parsed(body)
+        method, request = message.get("method"), message.get("id")
+        if isinstance(method, str) and isinstance(request, (int, str)):
+            self._pending[request] = message if method == "initialize" else {"method": method}
+            if method == "initialize" and self.process is None:
+                process = (_dict(message.get("params"))).get("processId")
+                self.process = process if isinstance(process, int) else None
+        elif method == "initialized":
+            self._initialized = self._initialize is not None
+        elif method == "exit":
+            self.exited = True
+        elif method == "workspace/didChangeConfiguration":
+            self._settings.pop(body, None)
+            self._settings[body] = None
+        elif method in DOCUMENTS and self._initialize is not None:
+            self._mirror(method, _dict(message.get("params")))
+
+    def received(self, body: bytes) -> bool:
+        """Is this for the editor? Not if it answers what only we asked."""
+        message = _parsed(body)
+        if "method" not in message:
+            request = message.get("id")
+            if request == REPLAYED:
+                return False
+            asked = self._pending.pop(request, {}) if isinstance(request, (int, str)) else {}
+            if "result" in message:
+                self._answered(asked, message["result"])
+        elif message["method"] == "$/progress":
+            params = _dict(message.get("params"))
+            kind, token = _dict(params.get("value")).get("kind"), params.get("token")
+            if isinstance(token, (int, str)):
+                self._progress.pop(token, None)
+                if kind != "end":
+                    self._progress[token] = None
+        return True
+
+    def bury(self, for_good: bool) -> Iterator[bytes]:
+        """What the editor is told after the daemon's death. An open `initialize` is asked again, if anybody is there to ask."""
+        for request, asked in list(self._pending.items()):
+            if asked["method"] == "shutdown":
+                self.shut_down = True
+                yield _message(id=request, result=None)
+            elif asked["method"] != "initialize" or self._initialize is not None or for_good:
+                yield _message(id=request, error={"code": CONTENT_MODIFIED, "message": TRIED_AGAIN})
+            else:
+                continue
+            del self._pending[request]
+        for token in self._progress:
+            yield _message(method="$/progress", params={"token": token, "value": {"kind": "end"}})
+        self._progress.clear()
+
+    def replay(self) -> Iterator[bytes]:
+        """What brings a new daemon to where the old one was."""
+        for asked in self._pending.values():  # `bury` left only an open `initialize`
+            yield json.dumps(asked).encode()
+        if self._initialize is not None:
+            yield json.dumps({**self._initialize, "id": REPLAYED}).encode()
+        if self._initialized:
+            yield _message(method="initialized", params={})
+        yield from self._settings
+        for uri, (language, document) in self._documents.items():
+            opened = {"uri": uri, "languageId": language, "version": document.version, "text": document.text}
+            yield _message(method="textDocument/didOpen", params={"textDocument": opened})
+
+    def _answered(self, asked: dict[str, Any], result: Any) -> None:
+        if asked.get("method") == "shutdown":
+            self.shut_down = True
+        elif asked.get("method") == "initialize":
+            self._initialize = asked
+            self._encoding = _dict(_dict(result).get("capabilities")).get("positionEncoding", "utf-16")
+
+    def _mirror(self, method: str, params: dict[str, Any]) -> None:
+        """As the server does it; a file whose change cannot be read is forgotten, because no copy is better than a wrong one."""
+        described = _dict(params.get("textDocument"))
+        uri = str(described.get("uri"))
+        try:
+            if method == "textDocument/didOpen":
+                document = Document(_text(described["text"]), _number(described["version"]), self._encoding)
+                self._documents[uri] = (_text(described["languageId"]), document)
+            elif method == "textDocument/didClose":
+                self._documents.pop(uri, None)
+            elif uri in self._documents:
+                _change(self._documents[uri][1], params["contentChanges"], _number(described["version"]))
+        except (KeyError, TypeError):
+            self._documents.pop(uri, None)
+
+
+DOCUMENTS = ("textDocument/didOpen", "textDocument/didChange", "textDocument/didClose")
+
+
+def _change(document: Document, changes: Any, version: int) -> None:
+    for change in changes:
+        if "range" in change:
+            start, end = change["range"]["start"], change["range"]["end"]
+            document.edit(_place(start), _place(end), _text(change["text"]))
+        else:
+            document.replace(_text(change["text"]))
+    document.version = version
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        return _dict(json.loads(body))
+    except (ValueError, RecursionError):
+        return {}  # the daemon will say what is wrong with it
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _place(position: Any) -> tuple[int, int]:
+    line, character = _number(position["line"]), _number(position["character"])
+    if min(line, character) < 0:
+        raise TypeError
+    return line, character
+
+
+def _message(**fields: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", **fields}).encode()
