@@ -2,7 +2,8 @@
 
 A Question (one frozen view of a document and its cursor) comes in, a Suggestion or None goes out. A document has at most
 one question in the air: a newer one, an edit or a close ends the older, which is then answered None. The client's own
-cancel arrives here as the cancellation of `ask`. What was suggested is remembered, so that typing along is free.
+cancel arrives here as the cancellation of `ask`. What was suggested is remembered, so that typing along is free. When the
+keys pause, the model reads what it will be asked next; any question stops it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from incoder_lsp.infiller import Infiller, Unavailable
+from incoder_lsp.infiller import Infiller, Unavailable, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
+    from incoder_lsp.context import Situation
     from incoder_lsp.filters import Suggestion
+
+QUIET_SECONDS = 0.3  # after an answer, before the next question is prepared
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -36,6 +40,7 @@ class Question:
     eol: str  # the file's line end, which the suggestion will have
     invoked: bool  # the user asked; otherwise the editor did, because of a key
     settings: Settings
+    anchor: int | None = None  # where the prompt's typed part begins, see `context`
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,40 @@ class _Known:
     def rest(self, later: Question) -> Suggestion | None:
         return self.suggestion and replace(self.suggestion, text=self.suggestion.text[len(self._typed(later)) :])
 
+    def likely_next(self) -> Question:
+        """The next line, after the suggestion was accepted."""
+        from incoder_lsp.context import next_line
+
+        asked, text, offset = self.question, self.question.text, self.question.offset
+        if self.suggestion:
+            text = text[:offset] + self.suggestion.text + text[offset + self.suggestion.covers :]
+            offset += len(self.suggestion.text)
+        text, offset = next_line(text, offset, asked.eol)
+        return _anchored(replace(asked, text=text, offset=offset), asked)
+
     def _typed(self, later: Question) -> str:
         return later.text[self.question.offset : later.offset]
 
 
+def _anchored(question: Question, earlier: Question | None) -> Question:
+    """With the anchor of the `earlier` question about the same document, if it still holds."""
+    from incoder_lsp.context import anchor_at, keeps_anchor
+
+    text, offset, anchor = question.text, question.offset, earlier and earlier.anchor
+    if earlier is None or anchor is None or not keeps_anchor(anchor, (earlier.text, earlier.offset), text, offset):
+        anchor = anchor_at(text, offset)
+    return replace(question, anchor=anchor)
+
+
 Fill = Callable[[Infiller, Question, Callable[[], bool]], "Suggestion | None"]
+Prepare = Callable[[Infiller, Question, Callable[[], bool]], None]
 
 
 def fill(model: Infiller, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
     """One pass through the house; runs on the worker. The imports are here because the model's side imports torch."""
-    from incoder_lsp.context import situation_at
     from incoder_lsp.filters import Drop, filter_suggestion
 
-    situation = situation_at(
-        question.text, question.offset, question.path, invoked=question.invoked, settings=question.settings
-    )
+    situation = _situation(question)
     if situation is None:
         return None
     suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
@@ -80,10 +104,37 @@ def fill(model: Infiller, question: Question, stop: Callable[[], bool]) -> Sugge
     return replace(suggestion, text=_LINE_END.sub(question.eol, suggestion.text))
 
 
+def prepare(model: Infiller, question: Question, stop: Callable[[], bool]) -> None:
+    """Read what `fill` would have to read; runs on the worker when it has nothing else to do. A server is left in peace."""
+    own = own_model(model)
+    if own and (situation := _situation(question)):
+        from incoder_model.infill import prefill
+
+        prefill(own, situation.request, stop)
+
+
+def _situation(question: Question) -> Situation | None:
+    from incoder_lsp.context import situation_at
+
+    text, offset, path = question.text, question.offset, question.path
+    return situation_at(
+        text, offset, path, invoked=question.invoked, settings=question.settings, anchor=question.anchor
+    )
+
+
 class Completer:
-    def __init__(self, worker: Worker, fill: Fill = fill, tell: Callable[[str], None] = log.warning):
+    """tell: the user, in a sentence. prepare: what is done when the keys pause."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        fill: Fill = fill,
+        tell: Callable[[str], None] = log.warning,
+        prepare: Prepare = prepare,
+    ):
         self._worker = worker
-        self._fill = fill
+        self._fill, self._prepare = fill, prepare
+        self._preparing: asyncio.Task[None] | None = None
         self._tell = tell  # the user, once, when completions stop coming
         self._away = False
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
@@ -96,7 +147,9 @@ class Completer:
             return None
         known = self._known.get(question.uri)
         if known and known.holds_for(question):
+            self._prepare_after(known)
             return known.rest(question)
+        question = _anchored(question, known.question if known else None)
         task = asyncio.create_task(self._think(question))
         self._in_the_air[question.uri] = task
         try:
@@ -112,11 +165,14 @@ class Completer:
             self._report(error)
             return None
         self._away = False
-        self._known[question.uri] = _Known(question, task.result())
-        return task.result()
+        self._known[question.uri] = known = _Known(question, task.result())
+        self._prepare_after(known)
+        return known.suggestion
 
     def drop(self, uri: str) -> None:
         """The question in the air no longer fits the document."""
+        if self._preparing:
+            self._preparing.cancel()
         if task := self._in_the_air.pop(uri, None):
             task.cancel()
 
@@ -133,6 +189,20 @@ class Completer:
         elif not self._away:
             self._away = True
             self._tell(str(error))
+
+    def _prepare_after(self, known: _Known) -> None:
+        self._preparing = asyncio.create_task(self._read_on(known.likely_next))
+
+    async def _read_on(self, likely_next: Callable[[], Question]) -> None:
+        stop = Event()
+        try:
+            await asyncio.sleep(QUIET_SECONDS)
+            question = likely_next()
+            await self._worker.ask(lambda model: self._prepare(model, question, stop.is_set))
+        except Exception as error:  # nobody waits for it
+            log.error("the next question was not prepared because of %s", describe(error))
+        finally:
+            stop.set()
 
     async def _think(self, question: Question) -> Suggestion | None:
         stop = Event()

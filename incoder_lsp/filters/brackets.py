@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from incoder_lsp.context import Situation
+from incoder_lsp.context import CLOSERS, Situation
 from incoder_lsp.filters.suggestion import Suggestion
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 QUOTES = "\"'`"
-CLOSERS = ")]}" + QUOTES
 APOSTROPHE = re.compile(r"(?<=\w\w)'(?=\w)")  # as in `don't`; a string's prefix is mostly one letter
 
 

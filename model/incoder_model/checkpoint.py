@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from incoder_model.config import ModelConfig
-from incoder_model.engine import Engine
+from incoder_model.engine import Engine, affordable_sequences
 from incoder_model.infill import Model
 from incoder_model.placement import Device, find_gpu, place
 from incoder_model.quantise import SCALE, dequantise, quantise
@@ -59,7 +59,11 @@ def load_model(directory: Path | None = None, device: Device = "auto") -> Model:
     transformer, tokenizer = load_transformer(directory, where.torch_dtype, where.device, int8=where.int8)
     # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
     torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
-    return Model(transformer.config, tokenizer, Engine(TorchEvaluator(transformer)))
+    config, number_bytes = transformer.config, transformer.embed_tokens.weight.dtype.itemsize
+    engine = Engine(
+        TorchEvaluator(transformer), lambda: TorchEvaluator(transformer), affordable_sequences(config, number_bytes)
+    )
+    return Model(config, tokenizer, engine)
 
 
 def load_transformer(

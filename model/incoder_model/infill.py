@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -24,11 +25,14 @@ import numpy as np
 from incoder_model import causal_mask
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine, Stop, Stopped, never
+from incoder_model.lookup import Lookup
 from incoder_model.sampling import Sampling, choose
 from incoder_model.span import Span, StopReason
 from incoder_model.tokenizer import BOS, Tokenizer
 
 LEFT_SHARE = 0.7  # of the window, when there is more text on both sides than fits
+STEPS = 16  # in so many steps is a window's text cut, so that one more token seldom moves the cut, and with it all that follows
+IDLE_CHUNK = 32  # tokens of a prompt between two looks at the stop flag, when nobody waits for it
 LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
 
 
@@ -86,9 +90,18 @@ class Infill:
 def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done | None = None) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
+    request = _typed_line(model, request)
     prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
     span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line, done=done)
     return _filled(span, started)
+
+
+def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
+    """Read what filling would have to read, so that it is there when the request comes. Ends early when `stop` is up."""
+    request = _typed_line(model, request)
+    certain, _ = model.tokenizer.healer.take_back(model.tokenizer.encode(request.typed))
+    with suppress(Stopped):
+        model.engine.prefill([*prompt_of(model, request), *certain], stop, IDLE_CHUNK)
 
 
 def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = None) -> list[int]:
@@ -98,10 +111,13 @@ def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = N
     """
     tokenizer, sentinels = reader.tokenizer, reader.tokenizer.sentinels
     header = [BOS, *tokenizer.encode(request.header)]
-    typed = tokenizer.encode(request.typed)
-    room = reader.context - request.max_tokens - len(header) - len(typed) - 3  # 3: the sentinels
-    left, right = (tokenizer.encode(side) for side in _near([request.left, request.right], reader))
-    left, right = fit(left, right, room)
+    most, typed = request.max_tokens, len(tokenizer.encode(request.typed))
+    step, front = max(1, reader.context // STEPS), len(header) + 3  # 3: the sentinels
+    room = reader.context - front - most - typed
+    # In steps as well, whether little is typed or nothing, so that it stays the same along a line.
+    room = max(min(room, 0), reader.context - front - _in_steps(most, step) - _in_steps(typed + 1, step))
+    left, right = (tokenizer.encode_side(side) for side in _near([request.left, request.right], reader))
+    left, right = fit(left, right, room, step)
     if reader.config.region if region is None else region:
         return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *header[1:], *left]
     return [*header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
@@ -184,21 +200,42 @@ def typed_part(line_left: str) -> str:
     return tail[tail.find(" ") + 1 :]
 
 
-def fit(left: list[int], right: list[int], room: int) -> tuple[list[int], list[int]]:
+def fit(left: Sequence[int], right: Sequence[int], room: int, step: int = 1) -> tuple[list[int], list[int]]:
     """What of the two sides fits into `room` tokens: all of the shorter side if it takes less than its share, and the
-    nearest of the other. Raises ValueError when there is no room at all."""
+    nearest of the other. Raises ValueError when there is no room at all.
+
+    A side that is cut is cut a multiple of `step` tokens from its beginning, so that the cut stays where it is for a while
+    when `left` grows at its end.
+    """
     if room < 0:
         raise ValueError("what is typed and what may be generated leave no room for context; lower max_tokens")
     for_right = max(min(len(right), int(room * (1 - LEFT_SHARE))), min(len(right), room - len(left)))
-    for_left = min(len(left), room - for_right)
-    return left[len(left) - for_left :], right[:for_right]
+    if for_right < len(right):
+        for_right -= for_right % step
+    cut = max(0, len(left) + for_right - room)
+    return list(left[_in_steps(cut, step) :]), list(right[:for_right])
+
+
+def _in_steps(count: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return count + -count % step
+
+
+def _typed_line(model: Model, request: InfillRequest) -> InfillRequest:
+    """With no more forced than is good. As a region, what is typed follows the left side without a seam, so only its last
+    line is still to be healed; otherwise its lines stay out of `left` unless they take a good part of the window."""
+    end = request.typed.rfind("\n") + 1
+    if not end or not (model.config.region or len(model.tokenizer.encode(request.typed)) > model.context // 4):
+        return request
+    return replace(request, left=request.left + request.typed[:end], typed=request.typed[end:])
 
 
 def _near(parts: Sequence[str], reader: Reader) -> list[str]:
     """`parts` without what no context could hold, in front and behind: tokenising five megabytes to use two kilobytes is slow."""
     reach = reader.context * reader.tokenizer.healer.longest
     first, *between, last = parts
-    return [first[-reach:], *between, last[:reach]]
+    cut = max(0, len(first) - reach)
+    return [first[_in_steps(cut, max(1, reach // STEPS)) :], *between, last[:reach]]
 
 
 def _say(
@@ -216,8 +253,10 @@ def _say(
     room = model.context - len(prompt)
     span = Span(model.tokenizer, typed, max_tokens=max_tokens, room=room, one_line=one_line)
     rng = np.random.default_rng(sampling.seed)
+    begun = [*prompt, *span.tokens]
+    lookup = Lookup(model.engine, begun, span.last_words) if sampling.temperature == 0 else None
     try:
-        scores = model.engine.prefill([*prompt, *span.tokens], stop)
+        scores = model.engine.prefill(begun, stop)
         while True:
             span.take(*choose(scores, sampling, rng, span.allowed))
             if not span.stopped and done is not None and done(span.text):
@@ -226,9 +265,12 @@ def _say(
                 break
             if stop():
                 raise Stopped
-            scores = model.engine.step(span.tokens[-1])
+            token = span.tokens[-1]
+            scores = lookup.step(token, span.left) if lookup else model.engine.step(token)
     except Stopped:
         span.stopped = "cancelled"
+    if lookup:
+        lookup.close()
     return span
 
 

@@ -24,15 +24,12 @@ def choose(
     scores: np.ndarray, sampling: Sampling, rng: np.random.Generator, allowed: np.ndarray | None = None
 ) -> tuple[int, float]:
     """A token and its log-probability under the model. scores: (vocab_size,) logits; allowed: the ids it must be one of."""
-    log_p = scores - scores.max()
-    log_p -= np.log(np.exp(log_p).sum())
-    candidates = np.arange(len(scores)) if allowed is None else allowed
-    chances = log_p[candidates]
-    if sampling.temperature == 0:
-        token = int(candidates[chances.argmax()])
-    else:
-        token = int(candidates[_nucleus(chances / sampling.temperature, sampling.top_p, rng)])
-    return token, float(log_p[token])
+    chances = scores if allowed is None else scores[allowed]
+    t, top_p = sampling.temperature, sampling.top_p
+    place = _nucleus(chances / t, top_p, rng) if t else chances.argmax()
+    token = int(place if allowed is None else allowed[place])
+    largest = scores.max()
+    return token, float(scores[token] - largest - np.log(np.exp(scores - largest).sum()))
 
 
 def _nucleus(scores: np.ndarray, top_p: float, rng: np.random.Generator) -> int:

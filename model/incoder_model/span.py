@@ -33,6 +33,16 @@ class Span:
         self.stopped: StopReason | None = None  # None: it goes on
 
     @property
+    def left(self) -> int:
+        """How many tokens it may still take, at least: those that only repeat what is typed cost it nothing."""
+        return min(self._max_tokens - self.generated, self._room - len(self.tokens) + 1)
+
+    @property
+    def last_words(self) -> frozenset[int]:
+        """The tokens that end it when they come beyond what is typed."""
+        return self._tokenizer.line_ends if self._one_line else self._tokenizer.ends
+
+    @property
     def allowed(self) -> np.ndarray | None:
         """The ids of which the next token must be one, so that what is typed gets spelled. None: any token may come."""
         return self._tokenizer.healer.allowed(self._rest) if self._rest else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import tokenizers
@@ -24,6 +24,7 @@ CONTROL = ("<s>", "<pad>", "<|endoftext|>", "<unk>")  # ids 0-3
 PAD, BOS = 1, 2
 DELIMITERS = ("<|", "<|/", "|>")  # ids 4-6
 DELIMITER_MERGES = (("<", "|"), ("<|", "/"), ("|", ">"))
+SIDES = 16  # texts whose tokens are remembered
 LINE_ENDS = tokenizers.Regex(r"[\r\n]+")
 
 
@@ -49,6 +50,8 @@ class Tokenizer:
             )
         self.sentinels = Sentinels(first=self.vocab_size - 1 - count, count=count, end=self.vocab_size - 1)
         self._special = frozenset(expected.values())
+        self.encode_side = lru_cache(SIDES)(lambda text: tuple(self.encode(text)))
+        """`encode` for the long texts around a hole, which stay the same while a person types."""
 
     @staticmethod
     def from_json(text: str) -> Tokenizer:
@@ -94,6 +97,11 @@ class Tokenizer:
         """The tokens that end a span: all special ones, `<|endofmask|>` among them, and what opens or closes a file's metadata."""
         delimiters = (self.encode(text) for text in ("<|", "<|/"))
         return frozenset([*self._special, *(ids[0] for ids in delimiters if len(ids) == 1)])
+
+    @cached_property
+    def line_ends(self) -> frozenset[int]:
+        """The tokens that end a span which is one line."""
+        return self.ends | self.newlines
 
     @cached_property
     def healer(self) -> Healer:

@@ -30,5 +30,10 @@ class TorchEvaluator:
         hidden = self._model(torch.tensor([tokens], device=self._device), self._cache)  # (1, time, d_model)
         return self._model.logits(hidden[0, -1]).float().cpu().numpy()
 
+    @torch.inference_mode()
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        hidden = self._model(torch.tensor([tokens], device=self._device), self._cache)  # (1, time, d_model)
+        return self._model.logits(hidden[0]).float().cpu().numpy()
+
     def truncate(self, length: int) -> None:
         self._cache.length = length

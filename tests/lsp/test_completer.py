@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incoder_lsp import completer as completer_module
 from incoder_lsp.completer import Completer, Question
 from incoder_lsp.filters import Suggestion
 from incoder_lsp.settings import Settings
@@ -23,10 +24,10 @@ def question(text: str = "a|b", *, uri: str = "file:///a.py", invoked: bool = Tr
     return Question(uri, "/a.py", text.replace("|", ""), text.index("|"), "\n", invoked, Settings(**settings))
 
 
-async def ready(fill: Callable[..., Any]) -> Completer:
+async def ready(fill: Callable[..., Any], prepare: Callable[..., Any] = lambda *_: None) -> Completer:
     worker = Worker(lambda _: "model")  # type: ignore[arg-type, return-value]
     await worker.load(None)
-    return Completer(worker, fill)
+    return Completer(worker, fill, prepare=prepare)
 
 
 async def test_a_question_before_the_model_is_there_costs_nothing():
@@ -182,3 +183,72 @@ async def test_what_was_known_is_forgotten_with_the_file_or_the_settings():
         forget()
     await completer.ask(dataclasses.replace(question("left|"), invoked=False))
     assert len(asked) == 3
+
+
+# --- what the model does when the keys pause ---------------------------------------------------------------------
+
+
+async def test_when_the_keys_pause_the_next_line_is_prepared(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(completer_module, "QUIET_SECONDS", 0.01)
+    prepared: list[Question] = []
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def prepare(_: Any, likely: Question, __: Any) -> None:
+        prepared.append(likely)
+        loop.call_soon_threadsafe(done.set)
+
+    completer = await ready(lambda *_: Suggestion("ght)", 1), prepare)
+    await completer.ask(question("x = f(ri|)\ny"))
+    await asyncio.wait_for(done.wait(), 5)
+    assert (prepared[0].text, prepared[0].offset) == ("x = f(right)\n\ny", 13)
+    assert prepared[0].anchor == 0  # the line that was typed is forced, so that nothing behind it is read again
+
+
+async def test_a_question_stops_the_preparing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(completer_module, "QUIET_SECONDS", 0)
+    entered, left = threading.Event(), threading.Event()
+
+    def prepare(_: Any, __: Question, stop: Callable[[], bool]) -> None:
+        entered.set()
+        while not stop():
+            pass
+        left.set()
+
+    completer = await ready(lambda *_: Suggestion("x"), prepare)
+    await completer.ask(question("one|"))
+    assert await asyncio.to_thread(entered.wait, 5)
+    assert await completer.ask(question("two|", uri="file:///b.py")) == Suggestion("x")
+    assert left.is_set()
+    assert await asyncio.to_thread(entered.wait, 5)
+    completer.forget()
+    assert await asyncio.to_thread(left.wait, 5)
+
+
+async def test_while_keys_come_nothing_is_prepared():
+    completer = await ready(lambda *_: Suggestion("x"), lambda *_: pytest.fail("was prepared"))
+    for i in range(5):
+        await completer.ask(question("k" * i + "|"))
+    completer.forget()
+
+
+async def test_a_failure_to_prepare_is_silence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(completer_module, "QUIET_SECONDS", 0)
+    failed = threading.Event()
+
+    def prepare(*_: Any) -> None:
+        failed.set()
+        raise RuntimeError
+
+    completer = await ready(lambda *_: Suggestion("x"), prepare)
+    assert await completer.ask(question("one|")) == Suggestion("x")
+    assert await asyncio.to_thread(failed.wait, 5)
+    assert await completer.ask(question("two|")) == Suggestion("x")
+
+
+async def test_the_anchor_stays_while_lines_are_typed():
+    asked: list[int | None] = []
+    completer = await ready(lambda _, q, stop: asked.append(q.anchor))
+    for text in ("a\nb|\nz", "a\nb\n|\nz", "a\nb\nc|\nz", "a\nb\nc|\ny", "a\nb\nc\nd|\ny", "a|\nb"):
+        await completer.ask(question(text))
+    assert asked == [2, 2, 2, 4, 4, 0]

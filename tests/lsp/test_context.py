@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.context import Situation, situation_at
+from incoder_lsp.context import LONGEST_ANCHORED, Situation, anchor_at, keeps_anchor, next_line, situation_at
 from incoder_lsp.settings import Settings
 from incoder_model.infill import LONGEST_TYPED
+
+
+def is_closers(text: str) -> bool:
+    return all(character in ")]}\"'`" for character in text)
 
 
 def at_cursor(document: str, *, invoked: bool = False, settings: Settings | None = None) -> Situation | None:
@@ -85,6 +89,73 @@ def test_left_typed_and_right_are_the_document(before: str, after: str, invoked:
         request = situation.request
         assert request.left + request.typed == situation.left
         assert situation.left.endswith(situation.line_left)
-        assert request.right == situation.right
+        shown = (
+            situation.right.removeprefix(situation.line_right) if is_closers(situation.line_right) else situation.right
+        )
+        assert request.right == shown
         assert situation.right.startswith(situation.line_right)
         assert not set(situation.line_left + situation.line_right) & {"\n", "\r"}
+
+
+@pytest.mark.parametrize("closers", [")", "])", '")', "}"])
+def test_what_the_editor_closed_does_not_change_the_prompt(closers: str) -> None:
+    """Where there is more on the line than closers, it is shown."""
+    before, after = asked("x = f│\ny = 2\n").request, asked(f"x = f(│{closers}\ny = 2\n")
+    assert (after.request.left, after.request.right) == (before.left, before.right)
+    assert after.right == f"{closers}\ny = 2\n"
+    assert asked(f"x = f(│{closers} + 1\n").request.right == f"{closers} + 1\n"
+
+
+# --- the anchor over several keys --------------------------------------------------------------------------------
+
+pieces = st.lists(st.sampled_from(["a", "é", "😀", " ", "(", ")", "\n", "\r\n", "\r"]), max_size=8).map("".join)
+
+
+@given(left=pieces, typed=pieces, right=pieces)
+def test_what_is_typed_keeps_the_anchor_and_the_prompt_is_the_document(left: str, typed: str, right: str) -> None:
+    anchor = anchor_at(left + right, len(left))
+    text, offset = left + typed + right, len(left) + len(typed)
+    if keeps_anchor(anchor, (left + right, len(left)), text, offset):
+        before = situation_at(left + right, len(left), "a.py", invoked=True, settings=Settings(), anchor=anchor)
+        after = situation_at(text, offset, "a.py", invoked=True, settings=Settings(), anchor=anchor)
+        assert before
+        assert after
+        assert after.request.left + after.request.typed == after.left
+        assert after.request.right == before.request.right
+        if not left.endswith("\r"):  # else a line end may have grown
+            assert after.request.left == before.request.left
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("a = 1\nb = 2\nc = 3\n", 3),  # in front of the anchor
+        ("a = 0\nb = 2\nc = 3\n", 11),  # text in front of it has changed
+        ("a = 1\nb = 2\nc = 4\n", 11),  # text behind the cursor has changed
+        ("a = 1\nb = 2\nc = 3\n", 16),  # the cursor went down a line
+    ],
+)
+def test_an_anchor_is_given_up_when_anything_else_changes(text: str, offset: int) -> None:
+    assert keeps_anchor(6, ("a = 1\nb = \nc = 3\n", 10), "a = 1\nb = 2\nc = 3\n", 11)
+    assert not keeps_anchor(6, ("a = 1\nb = \nc = 3\n", 10), text, offset)
+
+
+def test_an_anchor_is_left_behind_at_a_line_start() -> None:
+    line = "x" * 99 + "\n"
+    kept = [keeps_anchor(0, ("", 0), line * n + "x" * 50, 100 * n + 50) for n in range(20)]
+    assert kept == [100 * n <= LONGEST_ANCHORED for n in range(20)]
+
+
+@pytest.mark.parametrize("eol", ["\n", "\r\n", "\r"])
+def test_the_next_line(eol: str) -> None:
+    assert next_line(f"a(b){eol}c", 2, eol) == (f"a(b){eol}{eol}c", 4 + len(eol))
+    assert next_line("a", 0, eol) == (f"a{eol}", 1 + len(eol))
+
+
+def test_typing_does_not_move_the_window() -> None:
+    before = "# a line of this file\n" * 3000
+    first = situation_at(before, len(before), "a.py", invoked=True, settings=Settings())
+    later = situation_at(before + "x = 1\n", len(before) + 6, "a.py", invoked=True, settings=Settings())
+    assert first
+    assert later
+    assert later.left == first.left + "x = 1\n"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_model.engine import CHUNK, Engine, Stopped, common_prefix, never
+from incoder_model.config import PRESETS
+from incoder_model.engine import CHUNK, MOST_SEQUENCES, Engine, Stopped, affordable_sequences, common_prefix, never
 
 CONTEXT = 400
 
@@ -25,6 +26,13 @@ class Memory:
         self.held += tokens
         assert len(self.held) <= self.context
         return np.array(self.held, np.float32)
+
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        rows = np.full((len(tokens), self.context), -1, np.float32)
+        for row, token in zip(rows, tokens, strict=True):
+            self.evaluate([token])
+            row[: len(self.held)] = self.held
+        return rows
 
     def truncate(self, length: int) -> None:
         assert length <= len(self.held)
@@ -123,3 +131,53 @@ def test_common_prefix(a: list[int], b: list[int]) -> None:
     n = common_prefix(a, b)
     assert a[:n] == b[:n]
     assert n == min(len(a), len(b)) or a[n] != b[n]
+
+
+# --- several sequences -------------------------------------------------------------------------------------------
+
+
+def test_going_back_to_another_text_costs_nothing() -> None:
+    engine = Engine(Memory(), Memory, 2)
+    first, second, third = [1] * 50, [2] * 50, [0] * 50
+    for tokens, cost in [(first, 50), (second, 50), (first, 1), (second, 1), (third, 50), (second, 1), (first, 50)]:
+        before = engine.evaluated
+        assert engine.prefill(tokens).tolist()[:50] == tokens
+        assert engine.evaluated - before == cost
+
+
+def test_going_on_with_a_text_does_not_use_up_another_sequence() -> None:
+    made: list[Memory] = []
+
+    def another() -> Memory:
+        made.append(Memory())
+        return made[-1]
+
+    engine = Engine(Memory(), another, 3)
+    for length in range(20, 40):
+        engine.prefill([1] * length + [2] * 10)
+    assert not made
+    engine.prefill([2] * 30)
+    engine.prefill([0] * 30)
+    engine.prefill([3] * 30)
+    assert len(made) == 2
+
+
+@given(st.data())
+def test_with_several_sequences_scores_are_those_of_the_tokens_alone(data: st.DataObject) -> None:
+    engine = Engine(Memory(), Memory, data.draw(st.integers(1, 3)))
+    for _ in range(data.draw(st.integers(1, 8))):
+        tokens = data.draw(st.lists(st.integers(0, 1), min_size=1, max_size=12))
+        assert engine.prefill(tokens)[: len(tokens)].tolist() == tokens
+        said = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=4))
+        rows = engine.step_each(said)
+        for i in range(len(said)):
+            so_far = [*tokens, *said[: i + 1]]
+            assert rows[i, : len(so_far)].tolist() == so_far
+        engine.take_back(data.draw(st.integers(0, len(said))))
+        assert engine.room >= CONTEXT - len(tokens) - len(said)
+
+
+def test_sequences_are_as_many_as_memory_allows() -> None:
+    small, large = PRESETS["small-4m"], PRESETS["incoder-6.7b"]
+    assert affordable_sequences(small, 4) == MOST_SEQUENCES
+    assert affordable_sequences(large, 4) == 1

@@ -43,6 +43,18 @@ def test_nothing_typed_is_lost(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode_bytes(certain) + rest == text.encode()
 
 
+@given(vocabularies, st.data())
+def test_whatever_is_chosen_spells_what_is_typed(vocabulary: list[bytes], data: st.DataObject) -> None:
+    """Any vocabulary that has the single bytes, and any choice among those allowed; characters may be torn apart."""
+    healer = Healer(vocabulary)
+    typed = data.draw(st.lists(st.sampled_from([i for i, text in enumerate(vocabulary) if text]), max_size=6))
+    said, rest = healer.take_back(typed)
+    while rest:
+        said.append(data.draw(st.sampled_from(healer.allowed(rest).tolist())))
+        rest = rest[len(vocabulary[said[-1]]) :]
+    assert b"".join(vocabulary[i] for i in said).startswith(b"".join(vocabulary[i] for i in typed))
+
+
 def test_a_word_that_is_typed_halfway(tokenizer: Tokenizer) -> None:
     """`.latitude = latitude` is one token of this vocabulary."""
     healer = Healer(tokenizer.token_bytes)

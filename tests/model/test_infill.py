@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,8 +11,18 @@ from hypothesis import strategies as st
 
 from incoder_model.causal_mask import unmask
 from incoder_model.config import ModelConfig
-from incoder_model.engine import Engine
-from incoder_model.infill import Infill, InfillRequest, Model, continue_text, fit, infill, infill_holes, prompt_of
+from incoder_model.engine import Engine, common_prefix
+from incoder_model.infill import (
+    Infill,
+    InfillRequest,
+    Model,
+    continue_text,
+    fit,
+    infill,
+    infill_holes,
+    prefill,
+    prompt_of,
+)
 from incoder_model.tokenizer import BOS, PAD, Tokenizer
 
 HEADER = "<| file ext=.py |>\n"
@@ -43,6 +54,9 @@ class Speaker:
         if 0 <= said < len(self.script):
             scores[self.script[said]] = 20.0
         return scores
+
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        return np.stack([self.evaluate([token]) for token in tokens])
 
     def truncate(self, length: int) -> None:
         del self.held[length:]
@@ -207,6 +221,69 @@ def test_a_long_document_is_cut_where_it_is_farthest(
     assert right.encode("utf-8", "replace").startswith(tokenizer.decode_bytes(held[hole + 1 : after]))
 
 
+@pytest.mark.parametrize("region", [False, True])
+@pytest.mark.parametrize("lines_below", [0, 10, 400])
+def test_a_window_that_is_full_seldom_moves(tokenizer: Tokenizer, region: bool, lines_below: int) -> None:
+    """While a long document is typed on, its prompt mostly keeps all but its end, and fills most of the context."""
+    model, _ = speaking(tokenizer, [tokenizer.sentinels.end])
+    model.config = replace(model.config, region=region)
+    encode, below = tokenizer.encode, "\n" + "y = self.latitude + 2\n" * lines_below
+    left, prompts = "x = self.longitude\n" * 300, []
+    for i in range(40):
+        for typed in ("", "z = ", f"z = w{i}"):
+            request = InfillRequest(left, below, HEADER, typed, max_tokens=32)
+            prompts.append([*prompt_of(model, request), *encode(typed)])
+        left += f"z = w{i}\n"
+    assert all(0.8 * 512 < len(prompt) + 32 <= 512 for prompt in prompts)
+    tail = 12 if region else len(encode(below)) + 20  # tokens that typing replaces
+    moved = sum(common_prefix(a, b) < len(a) - tail for a, b in pairwise(prompts))
+    typed = 40 * len(encode("z = w9\n"))
+    assert moved <= typed / (512 / 16) + 1
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 50), st.integers(1, 9))
+def test_fit_in_steps(left: int, right: int, room: int, step: int) -> None:
+    before, after = list(range(left)), list(range(100, 100 + right))
+    kept_left, kept_right = fit(before, after, room, step)
+    assert len(kept_left) + len(kept_right) <= room
+    assert len(kept_left) + len(kept_right) > min(room, left + right) - 2 * step
+    assert before[(left - len(kept_left)) :] == kept_left
+    assert after[: len(kept_right)] == kept_right
+    assert len(kept_left) in (0, left) or (left - len(kept_left)) % step == 0
+    assert len(kept_right) == right or len(kept_right) % step == 0
+
+
+def test_typed_lines_of_a_region_are_read_as_text(tokenizer: Tokenizer) -> None:
+    model, speaker = speaking(tokenizer, [tokenizer.sentinels.end])
+    model.config = replace(model.config, region=True)
+    infill(model, InfillRequest("a = 1\n", "\nb = 2\n", HEADER, "c = 3\nd = "))
+    prompt = prompt_of(model, InfillRequest("a = 1\nc = 3\n", "\nb = 2\n", HEADER))
+    assert speaker.held[: len(prompt)] == prompt
+
+
+def test_typed_lines_are_forced_until_they_take_much_of_the_window(tokenizer: Tokenizer) -> None:
+    """So that what stands behind the second sentinel need not be read again at each line end."""
+    model, _ = speaking(tokenizer, [tokenizer.sentinels.end])
+    below = "\n" + "y = self.latitude + 2\n" * 8
+    infill(model, InfillRequest("a = 1\n", below, HEADER))
+    before = model.engine.evaluated
+    infill(model, InfillRequest("a = 1\n", below, HEADER, "c = 3\n"))
+    assert model.engine.evaluated - before <= len(tokenizer.encode("c = 3\n")) + 1
+    infill(model, InfillRequest("a = 1\n", below, HEADER, "c = xzqj\n" * 60))  # else it would not fit
+
+
+def test_a_prompt_that_was_prefilled_costs_one_token(tokenizer: Tokenizer) -> None:
+    model, _ = speaking(tokenizer, [tokenizer.sentinels.end])
+    request = InfillRequest("a = 1\n", "\nb = 2\n" * 20, HEADER)
+    prefill(model, request, stop=lambda: True)
+    assert model.engine.evaluated == 0
+    prefill(model, request)
+    before = model.engine.evaluated
+    assert before > 40
+    infill(model, request)
+    assert model.engine.evaluated == before + 1
+
+
 def test_five_megabytes_around_a_hole_are_not_all_read(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = speaking(tokenizer, [tokenizer.sentinels.end])
     encode, lengths = tokenizer.encode, []
@@ -215,7 +292,7 @@ def test_five_megabytes_around_a_hole_are_not_all_read(tokenizer: Tokenizer, mon
     infill(model, InfillRequest(before, after))
     infill_holes(model, [before, after])
     continue_text(model, before)
-    assert max(lengths) == 512 * model.tokenizer.healer.longest
+    assert 400 * model.tokenizer.healer.longest < max(lengths) <= 512 * model.tokenizer.healer.longest
 
 
 # --- the end of a span -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from incoder_model.checkpoint import load_transformer
 from incoder_model.engine import Engine
 from incoder_model.infill import Infill, InfillRequest, Model, infill, infill_holes
+from incoder_model.lookup import Lookup
 from incoder_model.sampling import Sampling
 from incoder_model.tokenizer import Tokenizer, decode_utf8
 from incoder_model.torch_evaluator import TorchEvaluator
@@ -52,6 +53,10 @@ class Recorder:
     def evaluate(self, tokens: Sequence[int]) -> np.ndarray:
         self.held += tokens
         return self.inner.evaluate(tokens)
+
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        self.held += tokens
+        return self.inner.evaluate_each(tokens)
 
     def truncate(self, length: int) -> None:
         del self.held[length:]
@@ -143,6 +148,59 @@ def test_cached_answers_are_what_the_whole_network_says(
                 break
             spoken.append(token)
     assert (answer.text, answer.tokens) == (tokenizer.decode(spoken), len(spoken))
+
+
+@given(
+    left=texts,
+    right=texts,
+    typed=lines,
+    one_line=st.booleans(),
+    budget=st.integers(1, 24),
+    context=st.sampled_from([96, 256]),
+)
+@settings(max_examples=25)
+def test_prompt_lookup_changes_no_answer(
+    fresh: Fresh, left: str, right: str, typed: str, one_line: bool, budget: int, context: int
+) -> None:
+    """Healing, line ends, budget and window included. In float64 the scores are the same to the last digit that counts."""
+    request = InfillRequest(left * 3, right * 3, HEADER, typed, one_line=one_line, max_tokens=budget)
+    (model, with_lookup), (plain, without) = fresh(), fresh()
+    model.engine.context = plain.engine.context = with_lookup.context = without.context = context
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lookup, "_next", lambda self, most: [])
+        try:
+            expected = infill(plain, request)
+        except ValueError:  # no room
+            return
+    assert outcome(infill(model, request)) == outcome(expected)
+    assert with_lookup.held == without.held
+    assert model.engine.passes <= plain.engine.passes
+
+
+def test_prompt_lookup_saves_passes(fresh: Fresh) -> None:
+    model, _ = fresh()
+    answer = infill(model, InfillRequest("x = y\n" * 20, "", HEADER, max_tokens=40))
+    assert answer.tokens == 40
+    assert model.engine.passes < 30
+
+
+def test_healing_at_a_token_boundary_changes_nothing(fresh: Fresh, tokenizer: Tokenizer) -> None:
+    """Where what is typed is how the model's own answer begins, token for token, the rest of the answer follows."""
+    compared = 0
+    for left in ("import math\n\n", "def f(x):\n    return ", "class City:\n    ", "x = ", "for name in cities:\n"):
+        model, recorder = fresh()
+        whole = infill(model, InfillRequest(left, "\n", HEADER, max_tokens=12))
+        said = recorder.held[start_of_span(recorder.held, tokenizer) :]
+        for k in range(1, len(said)):
+            typed, text = tokenizer.decode(said[:k]), tokenizer.decode_bytes(said)
+            certain, _ = tokenizer.healer.take_back(tokenizer.encode(typed))
+            if certain != said[: len(certain)] or not text.startswith(typed.encode()):
+                continue  # the model spells it differently, or tears a character apart
+            rest = infill(fresh()[0], InfillRequest(left, "\n", HEADER, typed, max_tokens=12 - k))
+            assert rest.text == whole.text[len(typed) :][: len(rest.text)]
+            assert rest.stopped == whole.stopped
+            compared += 1
+    assert compared > 10
 
 
 @given(typed=lines, sampling=samplings)

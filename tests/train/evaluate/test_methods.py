@@ -106,7 +106,7 @@ def test_what_is_far_from_the_hole_is_left_out(generator: Generator) -> None:
     encode, m = generator.tokenizer.encode, generator.tokenizer.sentinels
     for ask in (causal_mask, anchored, left_to_right):
         prompt = ask(case, generator)
-        assert len(prompt.tokens) + len(encode(prompt.typed)) + 12 == 512
+        assert 0.8 * 512 < len(prompt.tokens) + len(encode(prompt.typed)) + 12 <= 512
         assert prompt.tokens[: len(encode(HEADER)) + 1] == [BOS, *encode(HEADER)]
     assert left_to_right(case, generator).tokens[-1:] == encode("last")[-1:]
     tokens = causal_mask(case, generator).tokens
