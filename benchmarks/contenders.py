@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,7 +27,7 @@ from turns import answer
 if TYPE_CHECKING:
     from weights import Form
 
-Said = Callable[[], bool]  # called when a token is there; True stops
+Said = Callable[[int], bool]  # called with a token when it is there (llama.cpp does not tell which, -1); True stops
 
 
 class Contender(Protocol):
@@ -49,7 +50,7 @@ class Ours:
         scores = self._engine.prefill(prompt)
         for left in range(count, 0, -1):
             token = int(scores.argmax())
-            if said() or left == 1:
+            if said(token) or left == 1:
                 return
             scores = self._engine.step(token)
 
@@ -72,8 +73,8 @@ class Transformers:
         weights = {xglm_name(name): weight for name, weight in ours.state_dict().items()}
         model.load_state_dict(weights | {HEAD: ours.embed_tokens.weight}, assign=True)
         model.tie_weights()
-        model.model.embed_positions.weights = ours.positions.clone()
-        self._model = model.to(getattr(torch, dtype)).eval()
+        model.get_submodule("model.embed_positions").weights = ours.positions.clone()
+        self._model: Any = model.to(getattr(torch, dtype)).eval()
         self._cache, self._held = DynamicCache(config=model.config), []
         self._tensor, self._config = torch.tensor, GenerationConfig
 
@@ -85,7 +86,7 @@ class Transformers:
             self._cache.crop(-surplus)
         greedy = self._config(max_new_tokens=count, do_sample=False, pad_token_id=1, eos_token_id=None)
         given = self._tensor([prompt])
-        said_by = [lambda ids, scores, **_: self._tensor([said()])]
+        said_by = [lambda ids, scores, **_: self._tensor([said(int(ids[0, -1]))])]
         self._held = self._model.generate(
             given, past_key_values=self._cache, generation_config=greedy, stopping_criteria=said_by
         )[0].tolist()
@@ -114,7 +115,7 @@ class CTranslate2:
             include_prompt_in_result=False,
             max_length=count,
             min_length=count,
-            callback=lambda _: said(),
+            callback=lambda step: said(step.token_id),
         )
 
     def scores(self, prompt: list[int]) -> np.ndarray:
@@ -138,7 +139,7 @@ class LlamaCpp:
             for one in chunk if isinstance(chunk, list) else [chunk]:
                 if one.get("timings"):
                     own.append(one["timings"])
-                elif said():
+                elif said(-1):
                     return True
             return False
 
@@ -162,16 +163,17 @@ class LlamaCpp:
         return scores
 
 
-def llama_server(path: Path, threads: int) -> Any:
+def llama_server(path: Path, threads: int, batch: int | None = None) -> Any:
     """With the model's own context and one slot, whose cache is kept and never copied aside; the rest as llama.cpp chooses."""
-    import xllamacpp
-
+    xllamacpp: Any = import_module("xllamacpp")  # its types do not say what is in it
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx, params.n_parallel, params.port = 0, 1, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = params.n_ctx_checkpoints = 0
     params.fit_params = params.ui = False
+    params.endpoint_metrics = True
+    params.n_batch = batch or params.n_batch
     params.verbosity = -1
     return xllamacpp.Server(params)
 
@@ -222,10 +224,15 @@ class Examined:
         """For each prompt, asked after `warm` was read, the milliseconds until each of `count` tokens."""
         rows = []
         for prompt in prompts:
-            self._contender.generate(warm, 1, lambda: False)
+            self._contender.generate(warm, 1, lambda _: False)
             moments: list[float] = []
+
+            def take(_: int, moments: list[float] = moments) -> bool:
+                moments.append(time.perf_counter())
+                return False
+
             started = time.perf_counter()
-            self._contender.generate(prompt, count, lambda moments=moments: bool(moments.append(time.perf_counter())))
+            self._contender.generate(prompt, count, take)
             rows.append([(moment - started) * 1000 for moment in moments])
         return rows
 

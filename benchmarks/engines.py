@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -161,19 +162,15 @@ def started(weights: Weights, engine: str, threads: int, starts: int, stack: Exi
     if engine.startswith("transformers"):
         environment |= FOR_TRANSFORMERS
     times = []
-    for left in range(starts, 0, -1):
+    while True:
         begun = time.perf_counter()
         worker = Worker(command, environment)
-        try:
-            worker.ask({"ready": []})
-        except BaseException:
-            worker.close()
-            raise
+        stack.callback(worker.close)
+        worker.ask({"ready": []})
         times.append((time.perf_counter() - begun) * 1000)
-        if left > 1:
-            worker.close()
-    stack.callback(worker.close)
-    return worker, statistics.median(times)
+        if len(times) == starts:
+            return worker, statistics.median(times)
+        worker.close()
 
 
 def check(workers: dict[str, Worker], about: dict[str, dict[str, Any]], config: ModelConfig) -> None:
@@ -234,7 +231,7 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def llama_build() -> str:
     try:
-        import xllamacpp
+        xllamacpp: Any = import_module("xllamacpp")
     except ModuleNotFoundError:
         return "llama.cpp is not installed"
     return f"llama.cpp was built for: {xllamacpp.get_system_info().strip(' |')}"

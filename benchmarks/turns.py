@@ -58,6 +58,7 @@ class Worker:
         return json.loads(answer)
 
     def close(self) -> None:
+        """May be called again."""
         self._process.kill()
         self._process.wait()
         self._errors.close()

@@ -87,6 +87,7 @@ class Completer:
         self._fill = fill
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
         self._known: dict[str, _Known] = {}  # by uri, the last answer only
+        self.from_cache = 0  # questions so far that the last answer held for
 
     async def ask(self, question: Question) -> Suggestion | None:
         """The suggestion, or None: nothing to suggest, no model yet, superseded, or a failure (which is logged)."""
@@ -95,6 +96,7 @@ class Completer:
             return None
         known = self._known.get(question.uri)
         if known and known.holds_for(question):
+            self.from_cache += 1
             return known.rest(question)
         task = asyncio.create_task(self._think(question))
         self._in_the_air[question.uri] = task

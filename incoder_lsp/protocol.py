@@ -77,7 +77,8 @@ class Protocol(LanguageServerProtocol):
         if self._initialized and method == types.INITIALIZE:
             return refuse(types.ErrorCodes.InvalidRequest, "The server was initialized before.")
         handled = method in self.fm.builtin_features or method in self.fm.features
-        if not handled or self.get_result_type(method) is None:  # a notification's name is no request's
+        notification = method in types.METHOD_TO_TYPES and self.get_result_type(method) is None
+        if not handled or notification:
             return refuse(types.ErrorCodes.MethodNotFound, f"This server has no method {method}.")
         self._deliver(
             message, lambda fault: refuse(types.ErrorCodes.InvalidParams, f"{method} cannot be read: {fault}.")

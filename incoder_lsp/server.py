@@ -25,6 +25,7 @@ from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
+STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
 LAST = "~"  # sorts a popup's item behind those of the language's own server
 SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
@@ -158,6 +159,12 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     return types.CompletionList(is_incomplete=True, items=[item])
 
 
+async def statistics(ls: Server, _: Any) -> dict[str, int]:
+    """What was asked so far and what it has cost: tokens that went through the network, answers' tokens among them."""
+    evaluated = await ls.worker.ask(lambda model: model.engine.evaluated)
+    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0}
+
+
 async def load_model(ls: Server) -> None:
     """Load on the worker. The user sees one progress, and one message if it fails."""
     ls.completer.forget()
@@ -212,4 +219,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    (STATISTICS, statistics, None),
 ]
