@@ -13,7 +13,8 @@ keys of a round, then the next one does. --speed divides the pauses.
     transformers    generate() in a process of its own with our prompt, its cache kept and cut back to what is shared
 
 Peers wait before asking as long as ours does, end with the line as ours does, and are asked only where ours would ask. They
-have no filters; so the suggestions they give are more.
+have no filters, so they give more suggestions. /infill puts the texts where FIM models want them, which is not where a model of
+ours has learned to look: its answers are no good, and cost what they would cost.
 
     p50, p95        milliseconds from key to suggestion, of the suggestions that came before the next key
     in time         the share of keys whose answer, a suggestion or none, came before the next key
@@ -43,8 +44,9 @@ from typing import Annotated, Any
 import machine
 import numpy as np
 import typer
+from peers import Engine, LlamaServer
 from report import draw_distribution, number, show, write_json
-from suggesters import Engine, LanguageServer, LlamaServer, Prompt, Suggester
+from suggesters import LanguageServer, Prompt, Suggester
 from turns import FOR_TRANSFORMERS, beside
 from typist import Key, keys
 from weights import NAMES, Weights
