@@ -94,6 +94,8 @@ async def measure(
         if daemon:
             async with Household(plain) as household:
                 moments["cold daemon"].append(await household.open_window())
+                if len(household.pids()) < 2:
+                    raise SystemExit("serve has served alone instead of starting its daemon; its log says why")
                 moments["warm daemon"].append(await household.open_window())
         async with Household(alone) as household:
             moments["no daemon"].append(await household.open_window())
@@ -140,8 +142,11 @@ class Household:
         times.append(time.perf_counter())
         return {moment: (at - started) * 1000 for moment, at in zip(MOMENTS, times, strict=True)}
 
+    def pids(self) -> set[int]:
+        return {pid for window in self._windows for pid in window.marked.pids()}
+
     def memory_mb(self) -> float:
-        return machine.memory_mb({pid for window in self._windows for pid in window.marked.pids()})
+        return machine.memory_mb(self.pids())
 
 
 def installed() -> dict[str, float]:
