@@ -19,7 +19,6 @@ import dataclasses
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -32,6 +31,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from torch import nn
+from turns import FOR_TRANSFORMERS, Worker, answer, take_turns
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.transformer import initial_weight
@@ -45,12 +45,6 @@ from incoder_train.training.parallel import World, place
 from incoder_train.training.precision import keep_freed_memory
 from incoder_train.training.recipe import Machine, Optimiser
 from incoder_train.training.update import Trainee, update
-
-PEER_ENVIRONMENT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "500000000",
-}
 
 Step = Callable[[], object]
 
@@ -162,7 +156,7 @@ def main(
     if unknown := [name for name in names if name not in CONTENDERS]:
         raise SystemExit(f"there is no contender {unknown[0]!r}; there are {', '.join(map(repr, CONTENDERS))}")
     arguments = [f"--preset={preset}", f"--batch={batch}", f"--time={time_}", f"--device={device}"]
-    times = take_turns(names, arguments, rounds, threads)
+    times = in_turns(names, arguments, rounds, threads)
     tokens = batch * time_
     result = {
         "preset": preset,
@@ -179,51 +173,35 @@ def main(
         show(result, device)
 
 
-def take_turns(names: Iterable[str], arguments: list[str], rounds: int, threads: int) -> dict[str, list[list[float]]]:
+def in_turns(names: Iterable[str], arguments: list[str], rounds: int, threads: int) -> dict[str, list[list[float]]]:
     """For each contender and round the seconds of a step: by the wall clock and of the processor."""
-    workers = {}
-    times: dict[str, list[list[float]]] = {name: [] for name in names}
+    workers: dict[str, Worker] = {}
     try:
         for name in names:
-            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-            if CONTENDERS[name].peer:
-                environment |= PEER_ENVIRONMENT
-            workers[name] = subprocess.Popen(
-                [sys.executable, __file__, *arguments, f"--worker={name}"],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        for turn in range(2 + rounds):
-            for name, process in workers.items():
-                assert process.stdin and process.stdout
-                process.stdin.write("step\n")
-                process.stdin.flush()
-                answer = process.stdout.readline()
-                if not answer:
-                    raise SystemExit(f"{name} failed; its error stands above")
-                if turn >= 2:
-                    times[name].append([float(value) for value in answer.split()])
+            environment = {"OMP_NUM_THREADS": str(threads), **(FOR_TRANSFORMERS if CONTENDERS[name].peer else {})}
+            workers[name] = Worker([sys.executable, __file__, *arguments, f"--worker={name}"], environment)
+        answers = take_turns(workers, {"a step": None}, rounds, warm_ups=2)
+        return {name: told["a step"] for name, told in answers.items()}
     finally:
-        for process in workers.values():
-            process.kill()
-            process.wait()
-    return times
+        for worker in workers.values():
+            worker.close()
 
 
 def work(contender: Contender, config: ModelConfig, rows: int, device: torch.device) -> None:
-    """In a process of its own: a step for every line that comes in, and its seconds go out."""
+    """In a process of its own: a step for every question that comes in, and its seconds go out."""
     torch.manual_seed(0)
     ids = np.random.default_rng(0).integers(3, config.vocab_size, (rows, config.context + 1))
     inputs, targets = ids[:, :-1].copy(), ids[:, 1:].copy()
     step = contender.prepare(config, Batch(inputs, targets, np.ones_like(targets, np.float32)), device)
-    for _ in sys.stdin:
+
+    def timed(_: None) -> tuple[float, float]:
         wall, processor = time.perf_counter(), time.process_time()
         step()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        print(time.perf_counter() - wall, time.process_time() - processor, flush=True)
+        return time.perf_counter() - wall, time.process_time() - processor
+
+    answer(timed)
 
 
 def summary(times: list[list[float]], first: list[list[float]], tokens: int, config: ModelConfig) -> dict[str, float]:

@@ -139,6 +139,7 @@ class Completer:
         self._away = False
         self._in_the_air: dict[str, asyncio.Task[Suggestion | None]] = {}  # by uri
         self._known: dict[str, _Known] = {}  # by uri, the last answer only
+        self.from_cache = 0  # questions so far that the last answer held for
 
     async def ask(self, question: Question) -> Suggestion | None:
         """The suggestion, or None: nothing to suggest, no model yet, superseded, or a failure (which is logged)."""
@@ -147,6 +148,7 @@ class Completer:
             return None
         known = self._known.get(question.uri)
         if known and known.holds_for(question):
+            self.from_cache += 1
             self._prepare_after(known)
             return known.rest(question)
         question = _anchored(question, known.question if known else None)

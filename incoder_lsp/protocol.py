@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE)
-OWN = "incoder/"  # begins the names of requests that are not the protocol's
 Error = types.ErrorCodes | types.LSPErrorCodes
 
 
@@ -83,8 +82,8 @@ class Protocol(LanguageServerProtocol):
         if self._initialized and method == types.INITIALIZE:
             return refuse(types.ErrorCodes.InvalidRequest, "The server was initialized before.")
         handled = method in self.fm.builtin_features or method in self.fm.features
-        request = method.startswith(OWN) or self.get_result_type(method) is not None
-        if not handled or not request:  # a notification's name is no request's
+        notification = method in types.METHOD_TO_TYPES and self.get_result_type(method) is None
+        if not handled or notification:
             return refuse(types.ErrorCodes.MethodNotFound, f"This server has no method {method}.")
         self._deliver(
             message, lambda fault: refuse(types.ErrorCodes.InvalidParams, f"{method} cannot be read: {fault}.")

@@ -26,12 +26,13 @@ from incoder_lsp.actions.running import Running
 from incoder_lsp.backend_address import parse_backend
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
-from incoder_lsp.infiller import Source
+from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
+STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
 LAST = "~"  # sorts a popup's item behind those of the language's own server
 _converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
 SNIPPET_SYNTAX = re.compile(r"[\\$}]")
@@ -194,6 +195,14 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     return types.CompletionList(is_incomplete=True, items=[item])
 
 
+async def statistics(ls: Server, _: Any) -> dict[str, int]:
+    """What was asked so far and what it has cost: tokens that went through the network, answers' tokens among them. The
+    network is that of all sessions that share it."""
+    own = own_model(ls.worker.model)
+    evaluated = await ls.worker.ask(lambda _: own.engine.evaluated if own else 0)
+    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0}
+
+
 async def load_model(ls: Server) -> None:
     """Load on the worker. The user sees one progress, and one message if it fails."""
     ls.completer.forget()
@@ -250,4 +259,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
     *actions.HANDLERS,
     *inlay.HANDLERS,
+    (STATISTICS, statistics, None),
 ]
