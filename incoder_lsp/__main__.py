@@ -11,7 +11,7 @@ def main() -> None:
 
     arguments = sys.argv[1:]
     if arguments[:2] == ["daemon", "--socket"] and len(arguments) == 3:
-        from incoder_lsp.daemon_process import start_daemon
+        from incoder_lsp.daemon.process import start_daemon
 
         return start_daemon(Path(arguments[2]))
     if options := quick_options(arguments):

@@ -71,7 +71,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve one editor. Editors start this command themselves; all of them share one model, in a daemon."""
-    from incoder_lsp.backend_address import parse_backend
+    from incoder_lsp.backend.address import parse_backend
     from incoder_lsp.transport import parse_address
 
     if stdio and tcp is not None:
@@ -102,7 +102,7 @@ def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from incoder_lsp.http_server import listen
+    from incoder_lsp.http.server import listen
 
     try:
         return listen(host, port)
@@ -111,7 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve_http(source: Source, listener: socket.socket) -> NoReturn:
-    from incoder_lsp.http_server import serve_http
+    from incoder_lsp.http.server import serve_http
     from incoder_model.checkpoint import ModelDirectoryError
 
     try:
@@ -133,9 +133,9 @@ def daemon(
     editor has gone, or after INCODER_DAEMON_IDLE seconds."""
     if sys.platform == "win32":
         _fail(1, "there is no daemon on Windows yet; `serve` loads the model itself.")
-    from incoder_lsp.daemon_client import NOBODY_THERE, greet
-    from incoder_lsp.daemon_place import Unreachable, log_path, socket_path
-    from incoder_lsp.daemon_process import start_daemon
+    from incoder_lsp.daemon.client import NOBODY_THERE, greet
+    from incoder_lsp.daemon.place import Unreachable, log_path, socket_path
+    from incoder_lsp.daemon.process import start_daemon
 
     try:
         path = socket or socket_path()

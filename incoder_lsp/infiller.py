@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from incoder_lsp.backend_address import Address
+from incoder_lsp.backend.address import Address
 
 if TYPE_CHECKING:
     from incoder_model.infill import Infill, InfillRequest, Model
@@ -64,7 +64,7 @@ def own_model(infiller: Infiller | None) -> Model | None:
 def open_source(source: Source) -> Infiller:
     """Raises what `checkpoint.load_model` raises. A server is not asked anything before the first request."""
     if isinstance(source, Address):
-        from incoder_lsp.backend import Backend
+        from incoder_lsp.backend.client import Backend
 
         return Backend(source)
     from incoder_model import checkpoint  # here and not above: what runs a model takes a while to import

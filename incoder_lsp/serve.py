@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from incoder_lsp.daemon_client import COMMAND
+from incoder_lsp.daemon.client import COMMAND
 
 if TYPE_CHECKING:
     import socket
@@ -44,9 +44,9 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
     """Relay to the daemon and end with the session. Returns only where there is no way to a daemon, after one warning."""
     if sys.platform == "win32" or options["log_level"] == "trace":  # a session's source text is for nobody else's log
         return
-    from incoder_lsp.daemon_client import attach
-    from incoder_lsp.daemon_place import Unreachable
-    from incoder_lsp.relay import Relay, say
+    from incoder_lsp.daemon.client import attach
+    from incoder_lsp.daemon.place import Unreachable
+    from incoder_lsp.daemon.relay import Relay, say
 
     model = options["model"]
     greeting = {**options, "model": model and str(Path(model).absolute()), "folder": str(Path.cwd())}
@@ -73,7 +73,7 @@ def serve_alone(
     logs.configure(level or logs.LogLevel.warning)
     server, beside = Server(source), None
     if listener is not None:
-        from incoder_lsp.http_server import serving_http
+        from incoder_lsp.http.server import serving_http
 
         beside = serving_http(server.worker, listener)
     if address is None:

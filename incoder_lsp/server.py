@@ -23,7 +23,7 @@ from incoder_lsp import version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
-from incoder_lsp.backend_address import parse_backend
+from incoder_lsp.backend.address import parse_backend
 from incoder_lsp.completer import Completer, Fill, Question, fill
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.infiller import Source, own_model

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from incoder_lsp.backend_address import ACCEPTS, KEY_VARIABLE, is_backend
+from incoder_lsp.backend.address import ACCEPTS, KEY_VARIABLE, is_backend
 
 
 def setting(default: Any, help: str, accepts: str, test: Callable[[Any], bool]) -> Any:  # noqa: A002 - the user's word for it

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from incoder_lsp.backend_address import Address
+from incoder_lsp.backend.address import Address
 from incoder_lsp.infiller import Infiller, Source, open_source
 
 Answer = TypeVar("Answer")

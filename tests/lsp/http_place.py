@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from incoder_lsp.http_server import listen, serving_http
+from incoder_lsp.http.server import listen, serving_http
 from incoder_lsp.worker import Worker
 
 

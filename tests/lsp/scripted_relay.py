@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from incoder_lsp.daemon_process import Post, become_daemon
+from incoder_lsp.daemon.process import Post, become_daemon
 from incoder_lsp.serve import serve_shared
 
 
 def serve(post: Post) -> None:
     from scripted_server import fill, load
 
-    from incoder_lsp import daemon
+    from incoder_lsp.daemon import sessions
 
-    daemon.serve(post, load, fill)
+    sessions.serve(post, load, fill)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from http_place import http_server
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp import backend as room
-from incoder_lsp.backend import Backend
-from incoder_lsp.backend_address import Address, parse_backend
+from incoder_lsp.backend import client as room
+from incoder_lsp.backend.address import Address, parse_backend
+from incoder_lsp.backend.client import Backend
+from incoder_lsp.backend.fim import FORMS, form_of, read_prompt
 from incoder_lsp.completer import Completer, Question, fill
-from incoder_lsp.fim import FORMS, form_of, read_prompt
 from incoder_lsp.infiller import LocalModel, Unavailable
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker

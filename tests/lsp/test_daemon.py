@@ -132,7 +132,8 @@ def test_a_greeting_that_makes_no_sense_is_the_end_of_that_connection_alone(rela
 
 
 def test_a_relay_imports_neither_the_server_nor_the_model(runtime: Path):
-    probe = "import json, sys; from incoder_lsp import __main__, relay, serve, daemon_client; print(json.dumps([*sys.modules]))"
+    imports = "from incoder_lsp import __main__, serve; from incoder_lsp.daemon import client, relay"
+    probe = f"import json, sys; {imports}; print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     heavy = {"pygls", "lsprotocol", "numpy", "torch", "asyncio", "typer", "rich", "logging", "incoder_model"}
     assert heavy.isdisjoint(json.loads(done.stdout))

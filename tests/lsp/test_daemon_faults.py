@@ -18,9 +18,9 @@ from conftest import SERVE, Start
 from daemon_probe import command, is_running, until, who
 from raw_client import INLINE, RawClient, inline, span
 
+from incoder_lsp.daemon.memory import CONTENT_MODIFIED
+from incoder_lsp.daemon.relay import DEATHS
 from incoder_lsp.frames import frame
-from incoder_lsp.relay import DEATHS
-from incoder_lsp.relay_memory import CONTENT_MODIFIED
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no daemon on Windows yet")
 

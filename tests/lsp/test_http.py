@@ -20,7 +20,7 @@ from conftest import SERVE, Start
 from http_place import http_server
 from raw_client import INLINE, PATIENCE, inline
 
-from incoder_lsp import http_server as front
+from incoder_lsp.http import server as front
 from incoder_lsp.infiller import LocalModel
 from incoder_model.checkpoint import load_model
 from incoder_model.infill import Infill, InfillRequest, Model, infill

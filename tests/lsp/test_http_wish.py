@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.http_wish import Cut, Wish, cut, settled
+from incoder_lsp.http.wish import Cut, Wish, cut, settled
 from incoder_model.infill import InfillRequest
 
 HOLE = InfillRequest("", "")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.relay_memory import CONTENT_MODIFIED, REPLAYED, Memory
+from incoder_lsp.daemon.memory import CONTENT_MODIFIED, REPLAYED, Memory
 
 URI = "file:///a.py"
 

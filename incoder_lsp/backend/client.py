@@ -1,6 +1,6 @@
 """Completions from a server: an InfillRequest goes out over HTTP, an Infill comes back, or Unavailable with one sentence.
 
-What a server speaks is found out by asking it (`backend_dialects`), once, and again after it was away. A server that refuses,
+What a server speaks is found out by asking it (`dialects`), once, and again after it was away. A server that refuses,
 hangs, trickles or talks nonsense is away: it is logged once, then left in peace for a while that doubles with each failure,
 and logged once more when it answers again. Nothing is ever asked of another place: no redirect is followed and no proxy of
 the environment is used. Certificates are verified against the system's. Used by one thread, whose stop flag closes the connection.
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
-from incoder_lsp.backend_address import KEY_VARIABLE, Address
-from incoder_lsp.backend_dialects import Dialect, NotUnderstood, OpenAI, Said, detect, refusal
-from incoder_lsp.fim import form_of
+from incoder_lsp.backend.address import KEY_VARIABLE, Address
+from incoder_lsp.backend.dialects import Dialect, NotUnderstood, OpenAI, Said, detect, refusal
+from incoder_lsp.backend.fim import form_of
 from incoder_lsp.infiller import Done, Stop, Unavailable
 from incoder_lsp.logs import log
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
-from incoder_lsp.http_fields import Problem
-from incoder_lsp.http_wish import Cut, Reason, Wish, cut, settled
+from incoder_lsp.http.fields import Problem
+from incoder_lsp.http.wish import Cut, Reason, Wish, cut, settled
 from incoder_lsp.infiller import Infiller, Unavailable
 from incoder_lsp.worker import Worker
 

@@ -1,6 +1,6 @@
 """OpenAI's `POST /v1/completions`: JSON in, a Call out; what was said, as JSON. `prompt` and `suffix` are the hole's two sides.
 
-A prompt without a suffix that is written in another model's form of filling a hole (see `fim`) is taken for its two sides.
+A prompt without a suffix that is written in another model's form of filling a hole (see `backend.fim`) is taken for its two sides.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from incoder_lsp import http_fields as fields
-from incoder_lsp.fim import read_prompt
-from incoder_lsp.http_fields import Problem
-from incoder_lsp.http_generation import Said
-from incoder_lsp.http_wish import DEFAULT_TOKENS, Wish, wish
+from incoder_lsp.backend.fim import read_prompt
+from incoder_lsp.http import fields
+from incoder_lsp.http.fields import Problem
+from incoder_lsp.http.generation import Said
+from incoder_lsp.http.wish import DEFAULT_TOKENS, Wish, wish
 from incoder_lsp.infiller import Infiller
 
 MOST_CHOICES = 16

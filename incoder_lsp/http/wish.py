@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from incoder_lsp import http_fields as fields
+from incoder_lsp.http import fields
 from incoder_model.infill import InfillRequest, typed_part
 from incoder_model.metadata import file_attributes, header
 from incoder_model.sampling import Sampling

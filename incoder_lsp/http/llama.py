@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from incoder_lsp import http_fields as fields
 from incoder_lsp import version
-from incoder_lsp.backend_dialects import OURS
-from incoder_lsp.http_generation import Said
-from incoder_lsp.http_wish import DEFAULT_TOKENS, Wish, wish
+from incoder_lsp.backend.dialects import OURS
+from incoder_lsp.http import fields
+from incoder_lsp.http.generation import Said
+from incoder_lsp.http.wish import DEFAULT_TOKENS, Wish, wish
 from incoder_lsp.infiller import Infiller
 
 

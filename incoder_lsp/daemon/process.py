@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from incoder_lsp.daemon_place import lock_path, log_path
+from incoder_lsp.daemon.place import lock_path, log_path
 
 PATIENCE = 20.0  # seconds that the lock's holder has to listen
 LOOK = 0.02  # seconds
@@ -26,9 +26,11 @@ def start_daemon(path: Path, foreground: bool = False) -> None:
     """Return when a daemon listens at `path`; in the foreground, be it. What is in the way is one sentence and exit code 1."""
 
     def serve(post: Post) -> None:
-        from incoder_lsp import daemon  # here, because it takes half a second and clients can connect meanwhile
+        from incoder_lsp.daemon import (
+            sessions,
+        )  # here, because it takes half a second and clients can connect meanwhile
 
-        daemon.serve(post)
+        sessions.serve(post)
 
     try:
         become_daemon(path, serve, foreground)

@@ -23,9 +23,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from incoder_lsp import http_llama, http_openai
-from incoder_lsp.http_fields import Problem, parse
-from incoder_lsp.http_generation import Said, loaded, say
+from incoder_lsp.http import llama, openai
+from incoder_lsp.http.fields import Problem, parse
+from incoder_lsp.http.generation import Said, loaded, say
 from incoder_lsp.infiller import Infiller, Source
 from incoder_lsp.logs import describe, log
 from incoder_lsp.transport import LOOPBACK
@@ -36,7 +36,7 @@ BODY_SECONDS = 10.0  # that a client may take to send its body
 MOST_CONNECTIONS = 64  # more are answered with status 503 at once
 LAST_MOMENT = 1.0  # seconds that answers on their way get when the server ends
 
-Call = http_llama.Call | http_openai.Call
+Call = llama.Call | openai.Call
 T = TypeVar("T")
 
 
@@ -121,16 +121,16 @@ def application(worker: Worker) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def props(_: Request) -> Response:
-        return JSONResponse(http_llama.props(loaded(worker)))
+        return JSONResponse(llama.props(loaded(worker)))
 
     async def models(_: Request) -> Response:
-        return JSONResponse(http_openai.models(loaded(worker), started))
+        return JSONResponse(openai.models(loaded(worker), started))
 
     async def infill(request: Request) -> Response:
-        return await complete(request, http_llama.read_call)
+        return await complete(request, llama.read_call)
 
     async def completions(request: Request) -> Response:
-        return await complete(request, http_openai.read_call)
+        return await complete(request, openai.read_call)
 
     async def complete(request: Request, read: Callable[[Mapping[str, Any], Infiller], Call]) -> Response:
         body = parse(await _body(request))

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from incoder_lsp.daemon_place import Unreachable, log_path, socket_path
+from incoder_lsp.daemon.place import Unreachable, log_path, socket_path
 
 COMMAND = (sys.executable, "-m", "incoder_lsp", "daemon", "--socket")
 ATTEMPTS = 3  # a daemon may be about to leave when we come
@@ -67,7 +67,7 @@ def _start(path: Path, command: Sequence[str]) -> None:
     import subprocess  # here, because most relays find a daemon
 
     # Our own folder first on the import path, not the editor's: a project's `json.py` must not become the daemon's.
-    home = Path(__file__).resolve().parents[1]
+    home = Path(__file__).resolve().parents[2]
     environment = dict(os.environ)
     if places := environment.get("PYTHONPATH"):
         environment["PYTHONPATH"] = os.pathsep.join(str(Path(place).absolute()) for place in places.split(os.pathsep))

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from incoder_lsp.backend_address import KEY_VARIABLE
-from incoder_lsp.fim import Form
+from incoder_lsp.backend.address import KEY_VARIABLE
+from incoder_lsp.backend.fim import Form
 
 if TYPE_CHECKING:
     from incoder_model.infill import InfillRequest

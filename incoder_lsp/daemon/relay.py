@@ -2,7 +2,7 @@
 
 Two threads, one for each direction, and the blocking of a pipe or socket is all the flow control there is. Messages are
 relayed whole, so that a daemon that dies in the middle of one leaves no half behind. When it does die, what was open is
-answered, another daemon is started and brought to the same state (see `relay_memory`), and the editor goes on.
+answered, another daemon is started and brought to the same state (see `memory`), and the editor goes on.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
 
-from incoder_lsp.daemon_place import Unreachable
+from incoder_lsp.daemon.memory import Memory
+from incoder_lsp.daemon.place import Unreachable
 from incoder_lsp.frames import Frames, frame
 from incoder_lsp.parent import PARENT_CHECK, is_alive
-from incoder_lsp.relay_memory import Memory
 
 CHUNK = 1 << 16  # bytes read at once
 DEATHS, WITHIN = 3, 60.0  # so many in so many seconds are enough
