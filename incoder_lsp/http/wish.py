@@ -77,10 +77,12 @@ def wish(
 
 
 def cut(text: str, wish: Wish, milliseconds: float = 0.0) -> Cut | None:
-    """Where `text`, said so far, ends; None where it may go on. The earliest end counts, whatever its reason."""
-    ends = [(at, Cut(text[:at], "word", stop)) for stop in wish.stops if (at := text.find(stop)) >= 0]
-    if wish.indent and (at := _outdented(text, wish.indent)) is not None:
-        ends.append((at, Cut(text[:at], "limit")))
+    """Where `text`, said so far, ends; None where it may go on. The end that was to be seen first counts, whatever its reason:
+    so it does not matter in how many pieces the text comes."""
+    ends = [(at + len(stop), Cut(text[:at], "word", stop)) for stop in wish.stops if (at := text.find(stop)) >= 0]
+    if wish.indent and (outdented := _outdented(text, wish.indent)):
+        seen, at = outdented
+        ends.append((seen, Cut(text[:at], "limit")))
     if ends:
         return min(ends, key=lambda end: end[0])[1]
     late = wish.milliseconds and milliseconds > wish.milliseconds and "\n" in text
@@ -95,14 +97,14 @@ def settled(text: str, wish: Wish) -> str:
     return text[:last] if wish.indent and last >= 0 and not text[last:].strip() else text
 
 
-def _outdented(text: str, indent: int) -> int | None:
-    """Where the line end stands that the first line with less than `indent` follows."""
+def _outdented(text: str, indent: int) -> tuple[int, int] | None:
+    """Where the first line with less than `indent` shows that it is one, and where the line end before it stands."""
     at = text.find("\n")
     while at >= 0:
         line_end = text.find("\n", at + 1)
         line = text[at + 1 :] if line_end < 0 else text[at + 1 : line_end]
-        if line.strip() and len(line) - len(line.lstrip()) < indent:
-            return at
+        if line.strip() and (spaces := len(line) - len(line.lstrip())) < indent:
+            return at + 1 + spaces + 1, at
         at = line_end
     return None
 

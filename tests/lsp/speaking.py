@@ -34,6 +34,7 @@ class Script:
         self.tokenizer = tokenizer()
         self.context = context
         self.evaluated = 0
+        self.room = 0  # for guesses: it gets none
         self.prompts: list[str] = []
         self.answers = answers
         self._saying: list[int] = []
