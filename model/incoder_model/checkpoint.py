@@ -1,4 +1,5 @@
-"""A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+"""A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`; with `model.onnx`, too, it runs in
+ONNX Runtime and needs no torch. That file is the network's graph, whose weights are those in `model.safetensors`.
 
 Weights are read from safetensors only, so opening a stranger's model directory runs no code of theirs. Whatever is wrong
 with a directory is one sentence in a ModelDirectoryError. Matrices may be stored in int8: then NAME has whole numbers, and
@@ -13,13 +14,14 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from incoder_model.config import ModelConfig
 from incoder_model.engine import Engine
 from incoder_model.infill import Model
 from incoder_model.quantise import SCALE, dequantise, quantise
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
+from incoder_model.weight_layout import fingerprint, read_layout
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from incoder_model.transformer import Transformer
 
 BUNDLED = Path(__file__).parent / "bundled"
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER, GRAPH = "config.json", "model.safetensors", "tokenizer.json", "model.onnx"
 FORMAT = "incoder-model-1"
 PARAMETERS_PER_THREAD = 20_000_000
 
@@ -36,19 +38,51 @@ class ModelDirectoryError(Exception):
     """Why a model directory cannot be used and what to do, in one sentence."""
 
 
-def load_model(directory: Path | None = None) -> Model:
-    """The model in `directory` (by default the bundled one), ready to infill on this machine's CPU."""
+def load_model(directory: Path | None = None, engine: Literal["auto", "onnx", "torch"] = "auto") -> Model:
+    """The model in `directory` (by default the bundled one), ready to infill on this machine's CPU.
+
+    engine: "auto" is ONNX Runtime where the directory has a graph for it, else torch.
+    """
+    directory = _settled(directory or BUNDLED)
+    onnx = engine == "onnx" or (engine == "auto" and (directory / GRAPH).exists())
+    return _in_onnx_runtime(directory) if onnx else _in_torch(directory)
+
+
+def _in_onnx_runtime(directory: Path) -> Model:
+    from incoder_model.onnx_evaluator import OnnxEvaluator
+
+    config = read_config(directory)
+    tokenizer = _read_tokenizer(directory, config)
+    graph = directory / GRAPH
+    again = f"make it again: incoder convert {directory} {directory} --to onnx"
+    if not graph.exists():
+        raise ModelDirectoryError(f"{directory} has no {GRAPH}, which ONNX Runtime needs; {again}")
+    try:
+        with (directory / WEIGHTS).open("rb") as file:
+            built_for = fingerprint(config, read_layout(file))
+    except FileNotFoundError:
+        raise ModelDirectoryError(f"{directory} has no {WEIGHTS}; copy the whole model directory again") from None
+    except (OSError, ValueError) as error:
+        raise ModelDirectoryError(f"{directory / WEIGHTS} is damaged ({error}); copy the file again") from None
+    try:
+        return Model(config, tokenizer, Engine(OnnxEvaluator(graph, config, built_for)))
+    except ValueError as error:
+        raise ModelDirectoryError(f"{graph} does not fit its folder: {error}; {again}") from None
+
+
+def _in_torch(directory: Path) -> Model:
     try:
         from incoder_model.torch_evaluator import TorchEvaluator
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise ModelDirectoryError(
-            'running a model needs PyTorch, which is not installed; run: pip install "incoder-lsp[torch]"'
+            f"{directory} has no {GRAPH}, and without one a model needs PyTorch, which is not installed; run: "
+            'pip install "incoder-lsp[torch]"'
         ) from None
     import torch
 
-    transformer, tokenizer = load_transformer(directory or BUNDLED)
+    transformer, tokenizer = load_transformer(directory)
     # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
     torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
     return Model(transformer.config, tokenizer, Engine(TorchEvaluator(transformer)))
@@ -62,15 +96,9 @@ def load_transformer(directory: Path, dtype: torch.dtype | None = None) -> tuple
 
     from incoder_model.transformer import Transformer
 
-    if not directory.exists() and _set_aside(directory).exists():  # a kill came in that moment
-        directory = _set_aside(directory)
+    directory = _settled(directory)
     config = read_config(directory)
-    try:
-        tokenizer = load_tokenizer(directory / TOKENIZER)
-        if tokenizer.vocab_size != config.vocab_size:
-            raise TokenizerError(f"it has {tokenizer.vocab_size} tokens, {CONFIG} says {config.vocab_size}")
-    except TokenizerError as error:
-        raise ModelDirectoryError(f"{directory} has no usable {TOKENIZER}: {error}") from None
+    tokenizer = _read_tokenizer(directory, config)
     try:
         weights = load_file(directory / WEIGHTS)
     except FileNotFoundError:
@@ -102,6 +130,16 @@ def read_config(directory: Path) -> ModelConfig:
         raise ModelDirectoryError(f"{directory} holds no model: {CONFIG} is missing") from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelDirectoryError(f"{directory / CONFIG} does not describe an InCoder model: {error}") from None
+
+
+def _read_tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
+    try:
+        tokenizer = load_tokenizer(directory / TOKENIZER)
+        if tokenizer.vocab_size != config.vocab_size:
+            raise TokenizerError(f"it has {tokenizer.vocab_size} tokens, {CONFIG} says {config.vocab_size}")
+    except TokenizerError as error:
+        raise ModelDirectoryError(f"{directory} has no usable {TOKENIZER}: {error}") from None
+    return tokenizer
 
 
 def as_network(weights: Mapping[str, torch.Tensor], directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -154,7 +192,7 @@ def as_stored(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) ->
 def model_files(
     config: ModelConfig, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, *, dtype: torch.dtype | None = None
 ) -> dict[str, bytes]:
-    """The files of a model directory, by name. `dtype` is for `as_stored`."""
+    """The files of a model directory, by name, but for the graph. `dtype` is for `as_stored`."""
     from safetensors.torch import save
 
     return {
@@ -162,6 +200,16 @@ def model_files(
         TOKENIZER: tokenizer.to_json().encode(),
         WEIGHTS: save(as_stored(weights, dtype)),
     }
+
+
+def graph_file(config: ModelConfig, weights: BinaryIO) -> bytes:
+    """GRAPH for a configuration and WEIGHTS, opened, whose header is read. Needs the package onnx.
+
+    Raises ValueError for weights that are not those of the configuration.
+    """
+    from incoder_model.onnx_graph import build_graph
+
+    return build_graph(config, read_layout(weights), WEIGHTS)
 
 
 def save_model(
@@ -213,6 +261,11 @@ def replacing(directory: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
+
+
+def _settled(directory: Path) -> Path:
+    """Where to read a model directory from: as it is, or, if a kill came in the moment of its replacement, the old one."""
+    return _set_aside(directory) if not directory.exists() and _set_aside(directory).exists() else directory
 
 
 def _set_aside(directory: Path) -> Path:

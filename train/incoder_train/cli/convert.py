@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from incoder_train.cli.common import need, one_sentence
+from incoder_train.errors import UserError
 
 
 class Layout(str, Enum):
     incoder = "incoder"
     xglm = "xglm"
+    onnx = "onnx"
 
 
 class Precision(str, Enum):
@@ -26,17 +28,23 @@ class Precision(str, Enum):
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="A folder as of facebook/incoder-1B; with --to xglm, a model directory.")
+        Path, typer.Argument(help="A folder as of facebook/incoder-1B; with --to xglm or onnx, a model directory.")
     ],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     to: Annotated[
         Layout,
-        typer.Option(help="A model directory of ours, or one for Hugging Face's transformers."),
+        typer.Option(
+            help="A model directory of ours; one for Hugging Face's transformers; or ours with the graph for ONNX Runtime, "
+            "for which OUT may be SOURCE itself."
+        ),
     ] = Layout.incoder,
     dtype: Annotated[Precision | None, typer.Option(help="What weights are stored in; by default as they are.")] = None,
 ) -> None:
     """Turn InCoder weights in Hugging Face's layout into a model directory, or the other way round."""
     with one_sentence():
+        if to is Layout.onnx:
+            with_graph(source, out, dtype)
+            return
         need("torch")
         from incoder_train.convert import convert as run
         from incoder_train.training.precision import DTYPES
@@ -52,7 +60,20 @@ def convert(
                 dtype=None if dtype is None else DTYPES[dtype.value],
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
-        for file in sorted(folder.iterdir()):
-            print(f"{file.stat().st_size:>14,}  {file}")
+        tell(folder)
         if to is Layout.incoder:
             print(f"Use it: incoder-lsp serve --model {folder}")
+
+
+def with_graph(source: Path, out: Path, dtype: Precision | None) -> None:
+    need("onnx")
+    from incoder_train.graph import add_graph
+
+    if dtype is not None:
+        raise UserError("--to onnx leaves the weights as they are stored; leave out --dtype")
+    tell(add_graph(source, out))
+
+
+def tell(folder: Path) -> None:
+    for file in sorted(folder.iterdir()):
+        print(f"{file.stat().st_size:>14,}  {file}")
