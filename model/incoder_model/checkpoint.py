@@ -205,7 +205,7 @@ def model_files(
 def graph_file(config: ModelConfig, weights: BinaryIO) -> bytes:
     """GRAPH for a configuration and WEIGHTS, opened, whose header is read. Needs the package onnx.
 
-    Raises ValueError for weights that are not those of the configuration.
+    Raises ValueError for weights that are not those of the configuration, and for a shape that ONNX Runtime does not take.
     """
     from incoder_model.onnx_graph import build_graph
 

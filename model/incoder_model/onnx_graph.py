@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, helper, numpy_helper
@@ -42,8 +43,10 @@ END = 2**62  # of a slice that goes to the end
 def build_graph(config: ModelConfig, layout: Mapping[str, Place], weights: str) -> bytes:
     """The file's bytes, the same for the same arguments. `weights`: the name of the file that `layout` is of, in the same folder.
 
-    Raises ValueError for tensors that are not those of `config`.
+    Raises ValueError for tensors that are not those of `config`, and for a shape that ONNX Runtime does not take.
     """
+    if config.head_dim % 8:
+        raise ValueError(f"heads of {config.head_dim} values are asked for; ONNX Runtime takes a multiple of 8")
     try:
         return _Network(config, layout).build(weights).SerializeToString(deterministic=True)
     except KeyError as error:
@@ -76,7 +79,7 @@ class _Graph:
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
-    def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: object) -> str:
+    def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: Any) -> str:
         """One operation; the name of its first output, which is new if no `outputs` are given."""
         outputs = outputs or [f"{op}_{len(self.nodes)}"]
         self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
@@ -186,8 +189,9 @@ class _Network(_Graph):
         shifted = self.add("Reshape", shifted, self.constant([outputs, blocks, size]))
         scales = self.add("Reshape", scales, self.constant([outputs, 1]))
         scales = self.add("Reshape", self.add("Expand", scales, self.constant([outputs, blocks])), self.constant([-1]))
-        shape = {"N": outputs, "K": inputs, "bits": 8, "block_size": size, "accuracy_level": IN_WHOLE_NUMBERS}
-        return self.add("MatMulNBits", x, shifted, scales, "", "", bias, domain=MICROSOFT, **shape)
+        shape: dict[str, Any] = {"N": outputs, "K": inputs, "bits": 8, "block_size": size}
+        given = x, shifted, scales, "", "", bias
+        return self.add("MatMulNBits", *given, domain=MICROSOFT, accuracy_level=IN_WHOLE_NUMBERS, **shape)
 
     # --- weights ---------------------------------------------------------------------------------------------
 

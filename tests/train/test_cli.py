@@ -181,6 +181,7 @@ def test_train_and_bundle(data_directory: Path, tmp_path: Path, monkeypatch: pyt
             "MODEL_CARD.md",
             "SHA256SUMS",
             "config.json",
+            "model.onnx",
             "model.safetensors",
             "provenance.json",
             "tokenizer.json",

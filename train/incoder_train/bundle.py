@@ -75,7 +75,12 @@ def write_bundle(
         raise UserError(str(error)) from None
     except ValueError as error:
         raise UserError(f"{checkpoint / WEIGHTS} cannot be stored in int8: {error}; bundle an earlier one") from None
-    files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+    try:
+        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+    except ValueError as error:
+        raise UserError(
+            f"{checkpoint} cannot be run by ONNX Runtime: {error}; bundle a model of another shape"
+        ) from None
     smaller = copy.deepcopy(model)
     smaller.load_state_dict(as_network(load(files[WEIGHTS]), out, torch.float32))
     sha256 = hashlib.sha256(files[WEIGHTS]).hexdigest()
