@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -219,14 +220,16 @@ def save_model(
     *,
     dtype: torch.dtype | None = None,
     extra: Mapping[str, bytes] | None = None,
+    graph: bool = False,
 ) -> None:
     """Write a model directory, whole or not at all. `dtype` is for `as_stored`; `extra` files, by name, come along.
 
-    Raises OSError.
+    Raises OSError, and with a `graph` what `graph_file` raises.
     """
-    write_directory(
-        directory, {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
-    )
+    files = model_files(model.config, model.state_dict(), tokenizer, dtype=dtype)
+    if graph:
+        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+    write_directory(directory, {**files, **(extra or {})})
 
 
 def write_directory(directory: Path, files: Mapping[str, bytes]) -> None:

@@ -201,7 +201,7 @@ def conclude(
     if not verdict.improved:
         shutil.rmtree(out / MODEL, ignore_errors=True)
         return Outcome(len(cases), rows, verdict, None)
-    save_model(out / MODEL, *load_transformer(checkpoint), extra={JUDGEMENT: content.encode()})
+    save_model(out / MODEL, *load_transformer(checkpoint), extra={JUDGEMENT: content.encode()}, graph=True)
     return Outcome(len(cases), rows, verdict, out / MODEL)
 
 
