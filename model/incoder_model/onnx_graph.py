@@ -48,7 +48,7 @@ def build_graph(config: ModelConfig, layout: Mapping[str, Place], weights: str) 
     if config.head_dim % 8:
         raise ValueError(f"heads of {config.head_dim} values are asked for; ONNX Runtime takes a multiple of 8")
     try:
-        return _Network(config, layout).build(weights).SerializeToString(deterministic=True)
+        return _Network(config, layout, weights).build().SerializeToString(deterministic=True)
     except KeyError as error:
         raise ValueError(f"it lacks the weight {error.args[0]}") from None
 
@@ -61,22 +61,30 @@ def block_size(inputs: int) -> int:
 class _Graph:
     """Nodes in the order in which they are made. Each value is known by its name."""
 
-    def __init__(self, layout: Mapping[str, Place]):
+    def __init__(self, layout: Mapping[str, Place], weights: str):
         self.layout = layout
+        self.weights = weights
         self.nodes: list[NodeProto] = []
-        self.constants: dict[str, TensorProto] = {}
-        self.used: set[str] = set()
+        self.initialisers: dict[str, TensorProto] = {}
 
     def weight(self, name: str) -> str:
         """A tensor of the file as it is stored."""
-        self.layout[name]  # a KeyError names what is missing
-        self.used.add(name)
+        place = self.layout[name]
+        return self.external(name, name, TYPES[place.dtype], place.shape)
+
+    def external(self, name: str, tensor: str, dtype: int, shape: Sequence[int]) -> str:
+        """The bytes of a tensor of the file, to be read in this type and shape."""
+        place = self.layout[tensor]
+        proto = TensorProto(name=name, data_type=dtype, dims=shape, data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", self.weights), ("offset", place.offset), ("length", place.length)):
+            proto.external_data.append(StringStringEntryProto(key=key, value=str(value)))
+        self.initialisers[name] = proto
         return name
 
     def constant(self, value: np.generic | Sequence[int]) -> str:
         array = np.asarray(value)  # a sequence of int is int64, as ONNX wants its shapes and axes
         name = f"{array.dtype}:{array.tolist()}"
-        self.constants[name] = numpy_helper.from_array(array, name)
+        self.initialisers[name] = numpy_helper.from_array(array, name)
         return name
 
     def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: Any) -> str:
@@ -85,23 +93,15 @@ class _Graph:
         self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
         return outputs[0]
 
-    def external(self, name: str, weights: str) -> TensorProto:
-        place = self.layout[name]
-        tensor = TensorProto(name=name, data_type=TYPES[place.dtype], dims=place.shape)
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", weights), ("offset", place.offset), ("length", place.length)):
-            tensor.external_data.append(StringStringEntryProto(key=key, value=str(value)))
-        return tensor
-
 
 class _Network(_Graph):
     """The nodes of transformer.py's modules. Activations are (rows, channels), a row for each token of the batch."""
 
-    def __init__(self, config: ModelConfig, layout: Mapping[str, Place]):
-        super().__init__(layout)
+    def __init__(self, config: ModelConfig, layout: Mapping[str, Place], weights: str):
+        super().__init__(layout, weights)
         self.config = config
 
-    def build(self, weights: str) -> ModelProto:
+    def build(self) -> ModelProto:
         c = self.config
         self.by_token = self.add("Concat", self.add("Shape", "tokens"), self.constant([3 * c.d_model]), axis=0)
         x, added = self.embed(), ""
@@ -117,7 +117,7 @@ class _Network(_Graph):
             added = self.linear(inner, name + "fc2")
         normal, _ = self.layer_norm("layer_norm", x, added)
         self.add("Identity", self.product(normal, "", "embed_tokens"), outputs=["scores"])
-        return self.model(weights)
+        return self.model()
 
     # --- the network's parts ---------------------------------------------------------------------------------
 
@@ -173,25 +173,27 @@ class _Network(_Graph):
     def product(self, x: str, bias: str, *names: str) -> str:
         places = [self.layout[name + ".weight"] for name in names]
         outputs, inputs = sum(place.shape[0] for place in places), places[0].shape[1]
-        stored = [self.weight(name + ".weight") for name in names]
         if block_size(inputs) and all(place.dtype == "I8" for place in places):
-            scales = self.joined([self.floats(name + ".weight" + SCALE) for name in names])
-            return self.integer_product(x, self.joined(stored), scales, bias, outputs, inputs)
+            return self.integer_product(x, bias, names, outputs, inputs)
         matrix = self.joined([self.whole(name) for name in names])
         product = self.add("MatMul", x, self.add("Transpose", matrix, perm=[1, 0]))
         return self.add("Add", product, bias) if bias else product
 
-    def integer_product(self, x: str, matrix: str, scales: str, bias: str, outputs: int, inputs: int) -> str:
-        """x times an int8 matrix (outputs, inputs), which the operator wants in blocks, each with a scale, and 128 for zero."""
+    def integer_product(self, x: str, bias: str, names: Sequence[str], outputs: int, inputs: int) -> str:
+        """The operator wants matrices in blocks, each with a scale, and bytes in which 128 stands for 0."""
         size = block_size(inputs)
         blocks = inputs // size
-        shifted = self.add("BitwiseXor", self.add("Cast", matrix, to=TensorProto.UINT8), self.constant(np.uint8(128)))
-        shifted = self.add("Reshape", shifted, self.constant([outputs, blocks, size]))
+        stored = []
+        for name in names:
+            shape = self.layout[name + ".weight"].shape[0], blocks, size
+            stored.append(self.external(name + ".bytes", name + ".weight", TensorProto.UINT8, shape))
+        shifted = self.add("BitwiseXor", self.joined(stored), self.constant(np.uint8(128)))
+        scales = self.joined([self.floats(name + ".weight" + SCALE) for name in names])
         scales = self.add("Reshape", scales, self.constant([outputs, 1]))
         scales = self.add("Reshape", self.add("Expand", scales, self.constant([outputs, blocks])), self.constant([-1]))
-        shape: dict[str, Any] = {"N": outputs, "K": inputs, "bits": 8, "block_size": size}
+        sizes: dict[str, Any] = {"N": outputs, "K": inputs, "bits": 8, "block_size": size}
         given = x, shifted, scales, "", "", bias
-        return self.add("MatMulNBits", *given, domain=MICROSOFT, accuracy_level=IN_WHOLE_NUMBERS, **shape)
+        return self.add("MatMulNBits", *given, domain=MICROSOFT, accuracy_level=IN_WHOLE_NUMBERS, **sizes)
 
     # --- weights ---------------------------------------------------------------------------------------------
 
@@ -211,12 +213,12 @@ class _Network(_Graph):
         return self.add("Mul", matrix, self.add("Unsqueeze", self.floats(name + ".weight" + SCALE), self.constant([1])))
 
     def array(self, name: str, value: np.ndarray) -> str:
-        self.constants[name] = numpy_helper.from_array(value, name)
+        self.initialisers[name] = numpy_helper.from_array(value, name)
         return name
 
     # --- the file --------------------------------------------------------------------------------------------
 
-    def model(self, weights: str) -> ModelProto:
+    def model(self) -> ModelProto:
         c = self.config
         f32, i64, i32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
         given = [("tokens", i64, ["batch", "time"]), ("places", i64, ["batch", "time"]), ("last", i32, ["batch"])]
@@ -226,8 +228,7 @@ class _Network(_Graph):
         inputs += [_value(name, f32, shape) for name in buffers]
         outputs = [_value("scores", f32, ["rows", c.vocab_size])]
         outputs += [_value(name + ":new", f32, shape) for name in buffers]
-        initialisers = [*self.constants.values(), *(self.external(name, weights) for name in sorted(self.used))]
-        graph = helper.make_graph(self.nodes, "incoder", inputs, outputs, initialisers)
+        graph = helper.make_graph(self.nodes, "incoder", inputs, outputs, list(self.initialisers.values()))
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="incoder")
         helper.set_model_props(model, {FINGERPRINT: fingerprint(c, self.layout)})
