@@ -42,7 +42,7 @@ class Contender(Protocol):
 
 class Ours:
     def __init__(self, directory: Path, threads: int, engine: Any):
-        from incoder_model.checkpoint import load_model
+        from incoder_model.loading import load_model
 
         self._engine = load_model(directory, engine=engine).engine
 

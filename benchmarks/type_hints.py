@@ -19,7 +19,7 @@ from incoder_lsp.actions.annotate import hints_of, places
 from incoder_lsp.actions.annotation import returns_nothing
 from incoder_lsp.actions.source import Definition, Source
 from incoder_lsp.settings import Settings
-from incoder_model.checkpoint import load_model
+from incoder_model.loading import load_model
 from incoder_train.evaluate.sources import load_sources
 
 EACH_FILE = 8  # functions

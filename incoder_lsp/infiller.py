@@ -62,11 +62,11 @@ def own_model(infiller: Infiller | None) -> Model | None:
 
 
 def open_source(source: Source) -> Infiller:
-    """Raises what `checkpoint.load_model` raises. A server is not asked anything before the first request."""
+    """Raises what `load_model` raises. A server is not asked anything before the first request."""
     if isinstance(source, Address):
         from incoder_lsp.backend.client import Backend
 
         return Backend(source)
-    from incoder_model import checkpoint  # here and not above: what runs a model takes a while to import
+    from incoder_model.loading import load_model  # here and not above: what runs a model takes a while to import
 
-    return LocalModel(checkpoint.load_model(source), source.resolve().name if source else "incoder-bundled")
+    return LocalModel(load_model(source), source.resolve().name if source else "incoder-bundled")

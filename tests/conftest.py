@@ -161,7 +161,7 @@ def model_directory(tokenizer: "Tokenizer", tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def model(model_directory: Path) -> "Model":
     """The same model, opened, its engine fresh."""
-    from incoder_model.checkpoint import load_model
+    from incoder_model.loading import load_model
 
     return load_model(model_directory)
 

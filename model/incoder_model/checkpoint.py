@@ -1,4 +1,5 @@
-"""A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+"""A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`; with `model.onnx`, too, it runs in
+ONNX Runtime and needs no torch. That file is the network's graph, whose weights are those in `model.safetensors`.
 
 Weights are read from safetensors only, so opening a stranger's model directory runs no code of theirs. Whatever is wrong
 with a directory is one sentence in a ModelDirectoryError. Matrices may be stored in int8: then NAME has whole numbers, and
@@ -12,15 +13,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from incoder_model.config import ModelConfig
-from incoder_model.engine import Engine, affordable_sequences
-from incoder_model.infill import Model
-from incoder_model.placement import Device, find_gpu, place
 from incoder_model.quantise import SCALE, dequantise, quantise
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
+from incoder_model.weight_layout import fingerprint, read_layout
 
 if TYPE_CHECKING:
     import torch
@@ -28,42 +28,12 @@ if TYPE_CHECKING:
     from incoder_model.transformer import Transformer
 
 BUNDLED = Path(__file__).parent / "bundled"
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER, GRAPH = "config.json", "model.safetensors", "tokenizer.json", "model.onnx"
 FORMAT = "incoder-model-1"
-PARAMETERS_PER_THREAD = 20_000_000
 
 
 class ModelDirectoryError(Exception):
     """Why a model directory cannot be used and what to do, in one sentence."""
-
-
-def load_model(directory: Path | None = None, device: Device = "auto") -> Model:
-    """The model in `directory` (by default the bundled one), ready to infill: on a GPU if there is one and the model is large,
-    else on this machine's CPU."""
-    try:
-        from incoder_model.torch_evaluator import TorchEvaluator
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ModelDirectoryError(
-            'running a model needs PyTorch, which is not installed; run: pip install "incoder-lsp[torch]"'
-        ) from None
-    import torch
-
-    directory = _whole(directory or BUNDLED)
-    config = read_config(directory)
-    try:
-        where = place(config, find_gpu(config, device), device)
-    except ValueError as error:
-        raise ModelDirectoryError(f"{directory} cannot run on the GPU: {error}") from None
-    transformer, tokenizer = load_transformer(directory, where.torch_dtype, where.device, int8=where.int8)
-    # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
-    config, number_bytes = transformer.config, transformer.embed_tokens.weight.dtype.itemsize
-    engine = Engine(
-        TorchEvaluator(transformer), lambda: TorchEvaluator(transformer), affordable_sequences(config, number_bytes)
-    )
-    return Model(config, tokenizer, engine)
 
 
 def load_transformer(
@@ -79,14 +49,9 @@ def load_transformer(
     from incoder_model.int8_linear import hold_int8
     from incoder_model.transformer import Transformer
 
-    directory = _whole(directory)
+    directory = settled(directory)
     config = read_config(directory)
-    try:
-        tokenizer = load_tokenizer(directory / TOKENIZER)
-        if tokenizer.vocab_size != config.vocab_size:
-            raise TokenizerError(f"it has {tokenizer.vocab_size} tokens, {CONFIG} says {config.vocab_size}")
-    except TokenizerError as error:
-        raise ModelDirectoryError(f"{directory} has no usable {TOKENIZER}: {error}") from None
+    tokenizer = read_tokenizer(directory, config)
     try:
         weights = load_file(directory / WEIGHTS)
     except FileNotFoundError:
@@ -120,6 +85,16 @@ def read_config(directory: Path) -> ModelConfig:
         raise ModelDirectoryError(f"{directory} holds no model: {CONFIG} is missing") from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelDirectoryError(f"{directory / CONFIG} does not describe an InCoder model: {error}") from None
+
+
+def read_tokenizer(directory: Path, config: ModelConfig) -> Tokenizer:
+    try:
+        tokenizer = load_tokenizer(directory / TOKENIZER)
+        if tokenizer.vocab_size != config.vocab_size:
+            raise TokenizerError(f"it has {tokenizer.vocab_size} tokens, {CONFIG} says {config.vocab_size}")
+    except TokenizerError as error:
+        raise ModelDirectoryError(f"{directory} has no usable {TOKENIZER}: {error}") from None
+    return tokenizer
 
 
 def as_network(weights: Mapping[str, torch.Tensor], directory: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -172,7 +147,7 @@ def as_stored(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) ->
 def model_files(
     config: ModelConfig, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, *, dtype: torch.dtype | None = None
 ) -> dict[str, bytes]:
-    """The files of a model directory, by name. `dtype` is for `as_stored`."""
+    """The files of a model directory, by name, but for the graph. `dtype` is for `as_stored`."""
     from safetensors.torch import save
 
     return {
@@ -182,6 +157,16 @@ def model_files(
     }
 
 
+def graph_file(config: ModelConfig, weights: BinaryIO) -> bytes:
+    """GRAPH for a configuration and WEIGHTS, opened, whose header is read. Needs the package onnx.
+
+    Raises ValueError for weights that are not those of the configuration, and for a shape that ONNX Runtime does not take.
+    """
+    from incoder_model.onnx_graph import build_graph
+
+    return build_graph(config, read_layout(weights), WEIGHTS)
+
+
 def save_model(
     directory: Path,
     model: Transformer,
@@ -189,14 +174,16 @@ def save_model(
     *,
     dtype: torch.dtype | None = None,
     extra: Mapping[str, bytes] | None = None,
+    graph: bool = False,
 ) -> None:
     """Write a model directory, whole or not at all. `dtype` is for `as_stored`; `extra` files, by name, come along.
 
-    Raises OSError.
+    Raises OSError, and with a `graph` what `graph_file` raises.
     """
-    write_directory(
-        directory, {**model_files(model.config, model.state_dict(), tokenizer, dtype=dtype), **(extra or {})}
-    )
+    files = model_files(model.config, model.state_dict(), tokenizer, dtype=dtype)
+    if graph:
+        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+    write_directory(directory, {**files, **(extra or {})})
 
 
 def write_directory(directory: Path, files: Mapping[str, bytes]) -> None:
@@ -233,9 +220,9 @@ def replacing(directory: Path) -> Iterator[Path]:
         raise
 
 
-def _whole(directory: Path) -> Path:
-    """`directory`, or where it was set aside when a kill came in that moment."""
-    return directory if directory.exists() or not _set_aside(directory).exists() else _set_aside(directory)
+def settled(directory: Path) -> Path:
+    """Where to read a model directory from: as it is, or, if a kill came in the moment of its replacement, the old one."""
+    return _set_aside(directory) if not directory.exists() and _set_aside(directory).exists() else directory
 
 
 def _set_aside(directory: Path) -> Path:

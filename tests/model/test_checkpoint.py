@@ -15,16 +15,8 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
-from incoder_model.checkpoint import (
-    CONFIG,
-    FORMAT,
-    TOKENIZER,
-    WEIGHTS,
-    ModelDirectoryError,
-    load_model,
-    load_transformer,
-    save_model,
-)
+from incoder_model.checkpoint import CONFIG, FORMAT, TOKENIZER, WEIGHTS, ModelDirectoryError, load_transformer, save_model
+from incoder_model.loading import load_model
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.tokenizer import Tokenizer
 from incoder_model.transformer import Transformer
@@ -257,7 +249,7 @@ def test_a_directory_that_is_none(tmp_path: Path) -> None:
 
 
 def test_without_torch(model_directory: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; from incoder_model.checkpoint import load_model; from pathlib import Path\n"
+    code = "import sys; sys.modules['torch'] = None; from incoder_model.loading import load_model; from pathlib import Path\n"
     code += "load_model(Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(model_directory)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from incoder_model import int8_linear
-from incoder_model.checkpoint import BUNDLED, ModelDirectoryError, load_model, load_transformer, save_model
+from incoder_model.checkpoint import BUNDLED, ModelDirectoryError, load_transformer, save_model
+from incoder_model.loading import load_model
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.engine import Engine
 from incoder_model.infill import InfillRequest, Model, infill

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from incoder_model.checkpoint import load_model
+from incoder_model.loading import load_model
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.metadata import file_attributes, header
 from incoder_train.cli import app
@@ -181,6 +181,7 @@ def test_train_and_bundle(data_directory: Path, tmp_path: Path, monkeypatch: pyt
             "MODEL_CARD.md",
             "SHA256SUMS",
             "config.json",
+            "model.onnx",
             "model.safetensors",
             "provenance.json",
             "tokenizer.json",

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 import incoder_model
 import incoder_train
-from incoder_model.checkpoint import TOKENIZER, load_model, load_transformer
+from incoder_model.checkpoint import TOKENIZER, load_transformer
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import Tokenizer
 from incoder_train import freight
 from incoder_train.cli import app

@@ -1,6 +1,7 @@
 """The shippable copy of a model: a checkpoint goes in, a model directory with small weights and its papers comes out.
 
     config.json, model.safetensors, tokenizer.json    the model
+    model.onnx         its graph for ONNX Runtime, without weights
     provenance.json    what it was made of, and what its weights lost in storage: for programs
     MODEL_CARD.md      the same with its scores: for people
     SHA256SUMS         of the files above; `sha256sum -c SHA256SUMS` checks them
@@ -15,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from safetensors.torch import load
 from incoder_model.checkpoint import (
     BUNDLED,
     CONFIG,
+    GRAPH,
     TOKENIZER,
     WEIGHTS,
     ModelDirectoryError,
     as_network,
+    graph_file,
     load_transformer,
     model_files,
     write_directory,
@@ -41,7 +45,7 @@ from incoder_train.training.metrics import METRICS, read_metrics
 from incoder_train.training.start import RECIPE
 
 PROVENANCE, CARD, SUMS = "provenance.json", "MODEL_CARD.md", "SHA256SUMS"
-FILES = {CONFIG, WEIGHTS, TOKENIZER, PROVENANCE, CARD, SUMS}
+FILES = {CONFIG, WEIGHTS, TOKENIZER, GRAPH, PROVENANCE, CARD, SUMS}
 LARGEST = 80_000_000  # bytes of all files together: what a package may carry
 DTYPES = {"int8": torch.int8, "bf16": torch.bfloat16}
 OF_CORPUS = ("name", "documents", "bytes", "splits", "languages", "archives", "options", "stages", "content_sha256")
@@ -71,6 +75,12 @@ def write_bundle(
         raise UserError(str(error)) from None
     except ValueError as error:
         raise UserError(f"{checkpoint / WEIGHTS} cannot be stored in int8: {error}; bundle an earlier one") from None
+    try:
+        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+    except ValueError as error:
+        raise UserError(
+            f"{checkpoint} cannot be run by ONNX Runtime: {error}; bundle a model of another shape"
+        ) from None
     smaller = copy.deepcopy(model)
     smaller.load_state_dict(as_network(load(files[WEIGHTS]), out, torch.float32))
     sha256 = hashlib.sha256(files[WEIGHTS]).hexdigest()

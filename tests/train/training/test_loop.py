@@ -22,7 +22,7 @@ from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
 
 from incoder_model import config
-from incoder_model.checkpoint import load_model
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import Tokenizer, assemble
 from incoder_train.errors import UserError
 from incoder_train.tokens.shards import write_shard

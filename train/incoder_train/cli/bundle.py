@@ -37,7 +37,7 @@ def bundle(
 ) -> None:
     """Make the small, shippable copy of a model: int8 weights, where they come from, a model card, and hashes."""
     with one_sentence():
-        for package in ("torch", "zstandard"):
+        for package in ("torch", "zstandard", "onnx"):
             need(package)
         from incoder_train.bundle import write_bundle
 

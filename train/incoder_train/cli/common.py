@@ -20,6 +20,7 @@ Out = Annotated[Path, typer.Option(help="The folder, or file, to write.")]
 # What the base install has not, by the name it is imported under, and the extra that brings it.
 EXTRAS = {
     "torch": "train",
+    "onnx": "train",
     "zstandard": "train",
     "matplotlib": "train",
     "markdown_it": "train",

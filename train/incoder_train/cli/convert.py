@@ -22,6 +22,7 @@ class Layout(str, Enum):
     incoder = "incoder"
     xglm = "xglm"
     gguf = "gguf"
+    onnx = "onnx"
 
 
 class Precision(str, Enum):
@@ -33,12 +34,16 @@ class Precision(str, Enum):
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="A folder as of facebook/incoder-1B; with --to xglm or gguf, a model directory.")
+        Path,
+        typer.Argument(help="A folder as of facebook/incoder-1B; with --to xglm, onnx or gguf, a model directory."),
     ],
     out: Annotated[Path, typer.Argument(help="The folder to write; with --to gguf, the file.")],
     to: Annotated[
         Layout,
-        typer.Option(help="A model directory of ours, one for Hugging Face's transformers, or a file for llama.cpp."),
+        typer.Option(
+            help="A model directory of ours; one for Hugging Face's transformers; ours with the graph for ONNX Runtime, for "
+            "which OUT may be SOURCE itself; or a file for llama.cpp."
+        ),
     ] = Layout.incoder,
     dtype: Annotated[
         Precision | None,
@@ -47,6 +52,9 @@ def convert(
 ) -> None:
     """Turn InCoder weights in Hugging Face's layout into a model directory, or a model directory into what others open."""
     with one_sentence():
+        if to is Layout.onnx:
+            with_graph(source, out, dtype)
+            return
         need("torch")
         if to is Layout.gguf:
             need("gguf")
@@ -58,8 +66,7 @@ def convert(
             task = bar.add_task("")
             run = _write_gguf if to is Layout.gguf else _write_folder
             said = run(source, out, to, dtype, lambda done, total: bar.update(task, completed=done, total=total))
-        for file in sorted(out.iterdir()) if out.is_dir() else [out]:
-            print(f"{file.stat().st_size:>14,}  {file}")
+        tell(out)
         if said:
             print(said)
 
@@ -89,3 +96,17 @@ def _write_gguf(source: Path, out: Path, to: Layout, dtype: Precision | None, pr
         f"Tokens: {NOTE}.\n"
         "llama.cpp has to be of May 2026 or later, to know how to cut text into tokens."
     )
+
+
+def with_graph(source: Path, out: Path, dtype: Precision | None) -> None:
+    need("onnx")
+    from incoder_train.graph import add_graph
+
+    if dtype is not None:
+        raise UserError("--to onnx leaves the weights as they are stored; leave out --dtype")
+    tell(add_graph(source, out))
+
+
+def tell(out: Path) -> None:
+    for file in sorted(out.iterdir()) if out.is_dir() else [out]:
+        print(f"{file.stat().st_size:>14,}  {file}")

@@ -20,15 +20,8 @@ from typing import Any, Literal
 
 from rich.progress import track
 
-from incoder_model.checkpoint import (
-    BUNDLED,
-    TOKENIZER,
-    ModelDirectoryError,
-    load_model,
-    load_transformer,
-    read_config,
-    save_model,
-)
+from incoder_model.checkpoint import BUNDLED, TOKENIZER, ModelDirectoryError, load_transformer, read_config, save_model
+from incoder_model.loading import load_model
 from incoder_model.config import ModelConfig
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from incoder_train.errors import UserError
@@ -201,7 +194,7 @@ def conclude(
     if not verdict.improved:
         shutil.rmtree(out / MODEL, ignore_errors=True)
         return Outcome(len(cases), rows, verdict, None)
-    save_model(out / MODEL, *load_transformer(checkpoint), extra={JUDGEMENT: content.encode()})
+    save_model(out / MODEL, *load_transformer(checkpoint), extra={JUDGEMENT: content.encode()}, graph=True)
     return Outcome(len(cases), rows, verdict, out / MODEL)
 
 

@@ -1,0 +1,168 @@
+"""Runs a network's graph in ONNX Runtime for the engine. See `onnx_graph` for what goes in and out of it.
+
+Keys and values lie in buffers that the graph extends in place: a step copies none of them, and to forget tokens is to say that
+there are fewer.
+
+A step with little work runs on one thread: more would wait for each other longer than they compute. So does everything while
+other programs keep the processor busy. A long prompt on an idle machine gets all cores that the work is enough for, by a second
+session over the same file and the same buffers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from copy import copy
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from incoder_model.config import ModelConfig
+
+FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
+WORK_PER_THREAD = 40_000_000  # weights times tokens; less is not worth a thread
+
+
+class OnnxEvaluator:
+    """See `engine.Evaluator`."""
+
+    def __init__(self, graph: Path, config: ModelConfig, fingerprint: str, threads: int | None = None):
+        """`threads`: at most so many; by default the cores that this process may use.
+
+        Raises ValueError for a file that is no graph, or one that was built for other weights.
+        """
+        onnxruntime.disable_telemetry_events()
+        self._threads = threads or cores()
+        self._config = config
+        narrow = _open(graph, 1)
+        if narrow.get_modelmeta().custom_metadata_map.get(FINGERPRINT) != fingerprint:
+            raise ValueError("it was built for other weights")
+        wide = _open(graph, self._threads) if self._useful(config.context) > 1 else narrow
+        self._begin(narrow, wide)
+
+    def _begin(self, narrow: onnxruntime.InferenceSession, wide: onnxruntime.InferenceSession) -> None:
+        self.context = self._config.context
+        self._length = 0
+        self._held = Buffers(self._config, rows=1, room=self.context)
+        self._narrow, self._wide = (Bound(session, self._config, self._held) for session in (narrow, wide))
+
+    def another(self) -> OnnxEvaluator:
+        """Another sequence through the same network: its weights are there once."""
+        other = copy(self)
+        other._begin(self._narrow.session, self._wide.session)
+        return other
+
+    def evaluate(self, tokens: Sequence[int]) -> np.ndarray:
+        return self._run(tokens, len(tokens) - 1)[0]
+
+    def evaluate_each(self, tokens: Sequence[int]) -> np.ndarray:
+        return self._run(tokens, 0)
+
+    def truncate(self, length: int) -> None:
+        self._length = length
+
+    def branch(self, rows: int, room: int) -> Branches:
+        """`rows` copies of what is held, each of which goes on by itself, for `room` tokens at most."""
+        room = min(room, self.context - self._length)
+        held = self._held.copied(rows, self._length, room)
+        return Branches(Bound(self._narrow.session, self._config, held), self._length)
+
+    def _run(self, tokens: Sequence[int], first: int) -> np.ndarray:
+        bound = self._narrow if self._useful(len(tokens)) == 1 or busy(self._threads) else self._wide
+        scores = bound.evaluate(np.array([tokens]), self._length, first)
+        self._length += len(tokens)
+        return scores
+
+    def _useful(self, tokens: int) -> int:
+        """How many threads so many tokens are enough work for."""
+        return max(1, min(self._threads, tokens * self._config.parameters // WORK_PER_THREAD))
+
+
+class Branches:
+    """Several texts with one beginning, a token of each at a time. Made by `OnnxEvaluator.branch`."""
+
+    def __init__(self, bound: Bound, length: int):
+        self._bound, self._length = bound, length
+
+    def step(self, tokens: Sequence[int]) -> np.ndarray:
+        """One more token for each text, (rows,); the scores after it, (rows, vocab_size) float32 logits."""
+        scores = self._bound.evaluate(np.array(tokens)[:, None], self._length, 0)
+        self._length += 1
+        return scores
+
+
+class Buffers:
+    """Keys and values of each layer: (rows, heads, room, head_dim) float32, by the names that they have in the graph."""
+
+    def __init__(self, config: ModelConfig, rows: int, room: int):
+        shape = (rows, config.heads, room, config.head_dim)
+        names = [f"{kind}.{layer}" for layer in range(config.layers) for kind in ("keys", "values")]
+        self._config = config
+        self.arrays: Mapping[str, np.ndarray] = {name: np.zeros(shape, np.float32) for name in names}
+
+    def copied(self, rows: int, length: int, room: int) -> Buffers:
+        """The first `length` tokens of the only row in `rows` rows, with room for `room` more."""
+        copies = Buffers(self._config, rows, length + room)
+        for name, array in self.arrays.items():
+            copies.arrays[name][:, :, :length] = array[:, :, :length]
+        return copies
+
+
+class Bound:
+    """A session that reads and writes these buffers themselves."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, config: ModelConfig, held: Buffers):
+        self.session = session
+        self._vocab_size = config.vocab_size
+        self._held = held  # the binding has their addresses only
+        self._binding = session.io_binding()
+        for name, array in held.arrays.items():
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+            self._binding.bind_ortvalue_input(name, value)
+            self._binding.bind_ortvalue_output(name + ":new", value)
+
+    def evaluate(self, tokens: np.ndarray, length: int, first: int) -> np.ndarray:
+        """Append (rows, time) tokens to the `length` that each row holds; the scores of them all, row by row, from `first` on."""
+        rows, time = tokens.shape
+        end = length + time
+        places = np.broadcast_to(np.arange(length, end), tokens.shape)
+        given = {
+            "tokens": tokens.astype(np.int64),
+            "places": np.ascontiguousarray(places, np.int64),
+            "last": np.full(rows, end - 1, np.int32),
+            "total": np.array(end, np.int32),
+            "first": np.array([first], np.int64),
+        }
+        for name, array in given.items():
+            self._binding.bind_cpu_input(name, array)
+        scores = np.empty((rows * time - first, self._vocab_size), np.float32)
+        self._binding.bind_output("scores", "cpu", 0, np.float32, scores.shape, scores.ctypes.data)
+        self.session.run_with_iobinding(self._binding)
+        return scores
+
+
+def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # what fails is raised, too; nothing is to be printed into an editor's log
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # a waiting thread costs the user's machine nothing
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no base class of their own
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"ONNX Runtime cannot load it ({reason})") from None
+
+
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def busy(threads: int) -> bool:
+    """Whether so many threads would have to share cores with other programs. Windows does not tell: there they never do."""
+    return hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) - threads + 0.5
