@@ -22,8 +22,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from incoder_model.loading import load_model
 from incoder_model.config import PRESETS
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import BOS
 from incoder_train.training.metrics import read_metrics
 

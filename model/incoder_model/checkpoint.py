@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from incoder_model.config import ModelConfig
 from incoder_model.quantise import SCALE, dequantise, quantise
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
-from incoder_model.weight_layout import fingerprint, read_layout
+from incoder_model.weight_layout import read_layout
 
 if TYPE_CHECKING:
     import torch

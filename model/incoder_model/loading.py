@@ -1,8 +1,8 @@
 """A model directory comes in, a Model that infills goes out: in ONNX Runtime, or in torch, which may have a GPU.
 
-    large, and torch has a GPU     torch, there
-    the directory has a graph      ONNX Runtime, on the CPU; torch is not imported
-    else                           torch, on the CPU
+large, and torch has a GPU     torch, there
+the directory has a graph      ONNX Runtime, on the CPU; torch is not imported
+else                           torch, on the CPU
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from incoder_lsp.completer import Completer, Question, fill
 from incoder_lsp.infiller import LocalModel, Unavailable
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
-from incoder_model.loading import load_model
 from incoder_model.infill import InfillRequest
+from incoder_model.loading import load_model
 
 REQUEST = InfillRequest("a = 1\n", "\nc", header="<| file |>\n", typed="b = ", one_line=True, max_tokens=9)
 PROPS = {

@@ -22,8 +22,8 @@ from raw_client import INLINE, PATIENCE, inline
 
 from incoder_lsp.http import server as front
 from incoder_lsp.infiller import LocalModel
-from incoder_model.loading import load_model
 from incoder_model.infill import Infill, InfillRequest, Model, infill
+from incoder_model.loading import load_model
 from incoder_model.metadata import header
 from incoder_model.sampling import Sampling
 

@@ -15,9 +15,17 @@ import torch
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
-from incoder_model.checkpoint import CONFIG, FORMAT, TOKENIZER, WEIGHTS, ModelDirectoryError, load_transformer, save_model
-from incoder_model.loading import load_model
+from incoder_model.checkpoint import (
+    CONFIG,
+    FORMAT,
+    TOKENIZER,
+    WEIGHTS,
+    ModelDirectoryError,
+    load_transformer,
+    save_model,
+)
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import Tokenizer
 from incoder_model.transformer import Transformer
 

@@ -18,11 +18,11 @@ from torch import nn
 
 from incoder_model import int8_linear
 from incoder_model.checkpoint import BUNDLED, ModelDirectoryError, load_transformer, save_model
-from incoder_model.loading import load_model
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.engine import Engine
 from incoder_model.infill import InfillRequest, Model, infill
 from incoder_model.int8_linear import Int8Linear
+from incoder_model.loading import load_model
 from incoder_model.placement import SPARE, Gpu, Placement, needed, place
 from incoder_model.quantise import dequantise, quantise
 from incoder_model.static_step import StaticStep

@@ -18,10 +18,19 @@ import pytest
 import torch
 
 from incoder_model import onnx_evaluator
-from incoder_model.checkpoint import BUNDLED, GRAPH, WEIGHTS, ModelDirectoryError, graph_file, load_transformer, read_config, save_model
-from incoder_model.loading import load_model
+from incoder_model.checkpoint import (
+    BUNDLED,
+    GRAPH,
+    WEIGHTS,
+    ModelDirectoryError,
+    graph_file,
+    load_transformer,
+    read_config,
+    save_model,
+)
 from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_model.onnx_evaluator import OnnxEvaluator, busy
 from incoder_model.tokenizer import Tokenizer
 from incoder_model.torch_evaluator import TorchEvaluator
@@ -144,6 +153,16 @@ def test_a_busy_machine_gets_one_thread(
     assert busy(threads) is expected
 
 
+def test_sequences_do_not_know_each_other(directories: Callable[[str, str], Path]) -> None:
+    one = evaluator(directories("three heads", "fp32"))
+    before = one.evaluate(TOKENS[:40])
+    other = one.another()
+    assert off(other.evaluate(TOKENS[:40]), before) < EXACT
+    other.evaluate(TOKENS[40:60])
+    one.truncate(39)
+    assert off(one.evaluate(TOKENS[39:40]), before) < EXACT
+
+
 def test_branches_go_on_by_themselves(directories: Callable[[str, str], Path]) -> None:
     found = evaluator(directories("three heads", "fp32"))
     found.evaluate(TOKENS[:30])
@@ -200,7 +219,7 @@ def test_torch_is_not_needed() -> None:
     program = (
         "import sys; sys.modules['torch'] = None; import incoder_lsp.worker, incoder_lsp.completer, incoder_lsp.server\n"
         "from incoder_model.infill import InfillRequest, infill\n"
-        "model = incoder_lsp.worker.load_model(None)\n"
+        "model = incoder_lsp.infiller.open_source(None).model\n"
         "print(infill(model, InfillRequest('import math\\n', '\\n', max_tokens=3)).tokens, 'onnx' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

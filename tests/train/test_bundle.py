@@ -14,9 +14,9 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 
 from incoder_model.checkpoint import load_transformer
-from incoder_model.loading import load_model
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_train import bundle
 from incoder_train.bundle import CARD, FILES, PROVENANCE, SUMS, write_bundle
 from incoder_train.errors import UserError

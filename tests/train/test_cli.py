@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from incoder_model.loading import load_model
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_model.metadata import file_attributes, header
 from incoder_train.cli import app
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import ModelDirectoryError, load_transformer
-from incoder_model.loading import load_model
 from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import DELIMITER_MERGES, Tokenizer, byte_symbols
 from incoder_model.transformer import Transformer
 from incoder_model.xglm import xglm_config, xglm_name

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import TOKENIZER, load_transformer
-from incoder_model.loading import load_model
 from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, Model, prompt_of
+from incoder_model.loading import load_model
 from incoder_model.metadata import file_attributes, header
 from incoder_model.tokenizer import Tokenizer, load_tokenizer
 from incoder_train.cli import app

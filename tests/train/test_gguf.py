@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import BUNDLED, load_transformer, save_model
-from incoder_model.loading import load_model
 from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, Model, infill, prompt_of
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import BOS, Tokenizer
 from incoder_model.transformer import Transformer
 from incoder_train.cli import app

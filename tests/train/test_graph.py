@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import CONFIG, GRAPH, TOKENIZER, WEIGHTS
-from incoder_model.loading import load_model
 from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
 from incoder_train.bundle import SUMS, sums
 from incoder_train.cli import app
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from incoder_model.checkpoint import ModelDirectoryError
-from incoder_model.loading import load_model
 from incoder_model.infill import Infill, InfillRequest, Model, infill, infill_holes, typed_part
+from incoder_model.loading import load_model
 from incoder_model.metadata import file_attributes, header
 from incoder_model.sampling import Sampling
 from incoder_train.errors import UserError

@@ -21,8 +21,8 @@ from typing import Any, Literal
 from rich.progress import track
 
 from incoder_model.checkpoint import BUNDLED, TOKENIZER, ModelDirectoryError, load_transformer, read_config, save_model
-from incoder_model.loading import load_model
 from incoder_model.config import ModelConfig
+from incoder_model.loading import load_model
 from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
 from incoder_train.errors import UserError
 from incoder_train.finetune.judging import Case, Score, Verdict, draw_cases, judge, score, table_rows
