@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .PHONY: demo test check unit proofs editors clean
 
-demo: .venv/installed-torch
+demo: .venv/installed
 	$(BIN)/incoder-lsp demo
 
 test: check unit proofs editors
@@ -25,6 +25,12 @@ editors: .venv/installed-dev
 	$(BIN)/pytest -m editor
 
 # One file for each set of extras, so that `make demo` does not install what only tests need.
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
 .venv/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"

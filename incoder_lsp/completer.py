@@ -91,7 +91,7 @@ Prepare = Callable[[Infiller, Question, Callable[[], bool]], None]
 
 
 def fill(model: Infiller, question: Question, stop: Callable[[], bool]) -> Suggestion | None:
-    """One pass through the house; runs on the worker. The imports are here because the model's side imports torch."""
+    """One pass through the house; runs on the worker. The imports are here because the relay must not pay for them."""
     from incoder_lsp.filters import Drop, filter_suggestion
 
     situation = _situation(question)

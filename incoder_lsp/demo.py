@@ -17,7 +17,7 @@ from pygls.lsp.client import LanguageClient
 from rich.console import Console
 from rich.text import Text
 
-READY_WITHIN = 120.0  # seconds; loading torch for the first time can take a while
+READY_WITHIN = 120.0  # seconds; a model without a graph waits for torch, which can take a while
 
 
 @dataclass(frozen=True)
