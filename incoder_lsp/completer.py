@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from incoder_lsp.infiller import Infiller, Unavailable, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.settings import Settings
+from incoder_lsp.silence import reason_for_silence
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
@@ -145,6 +146,10 @@ class Completer:
         """The suggestion, or None: nothing to suggest, no model yet, superseded, or a failure (which is logged)."""
         self.drop(question.uri)
         if not (question.settings.enabled and self._worker.ready):
+            return None
+        text, offset, invoked = question.text, question.offset, question.invoked
+        if reason := reason_for_silence(question.path, text, offset, invoked=invoked):
+            log.debug("no suggestion: %s", reason)
             return None
         known = self._known.get(question.uri)
         if known and known.holds_for(question):

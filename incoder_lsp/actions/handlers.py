@@ -24,6 +24,7 @@ from incoder_lsp.actions.running import Job, Session, Stale, encoding_of, view_o
 from incoder_lsp.actions.variables import variable_at
 from incoder_lsp.infiller import own_model
 from incoder_lsp.logs import describe, log
+from incoder_lsp.silence import reason_for_silence
 
 ACT, FILL_HOLES = "incoder.act", "incoder.fillHoles"
 CHANGED = Outcome((), "The file has changed; ask again.", complete=False)
@@ -40,6 +41,8 @@ def code_action(ls: Session, params: types.CodeActionParams) -> list[types.CodeA
     if not (
         known and known.code_action_literal_support and view and ls.settings.enabled and own_model(ls.worker.model)
     ):
+        return None
+    if reason_for_silence(view.source.path, view.source.text, 0, invoked=True):
         return None
     resolves = bool(known.resolve_support and "edit" in known.resolve_support.properties and known.data_support)
     tag = types.CodeActionTag.LlmGenerated
