@@ -301,6 +301,10 @@ def show_table(result: dict[str, Any]) -> None:
         f"{result['weights']}, {result['keys']} keys, pauses / {result['speed']:g}, {result['load']} busy loops beside"
     )
     show(title, rows, [*columns, "prompt tokens in a line", "of all keys"])
+    for name in (name for name, row in result["contenders"].items() if not row["suggestions"]):
+        print(
+            f"{name} gave no suggestion in time: do not compare with it before another run, on an idle machine, says the same"
+        )
 
 
 if __name__ == "__main__":
