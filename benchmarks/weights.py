@@ -74,7 +74,7 @@ class Weights:
         with torch.no_grad():
             for parameter, weight in model.named_parameters():
                 weight.mul_(next((gain for ending, gain in GAINS.items() if parameter.endswith(ending)), 1))
-        save_model(directory, model, _tokenizer(config.vocab_size, self._folder), dtype=torch.int8)
+        save_model(directory, model, _tokenizer(config.vocab_size, self._folder), dtype=torch.int8, graph=True)
         return directory
 
 

@@ -31,23 +31,29 @@ FLOAT32 = 4  # bytes
 
 
 def load_model(
-    directory: Path | None = None, engine: Literal["auto", "onnx", "torch"] = "auto", device: Device = "auto"
+    directory: Path | None = None,
+    engine: Literal["auto", "onnx", "torch"] = "auto",
+    device: Device = "auto",
+    sequences: int | None = None,
 ) -> Model:
-    """The model in `directory` (by default the bundled one), ready to infill. Raises ModelDirectoryError."""
+    """The model in `directory` (by default the bundled one), ready to infill. Raises ModelDirectoryError.
+
+    sequences: that the engine keeps at most; by default as many as are affordable.
+    """
     directory = settled(directory or BUNDLED)
     config = read_config(directory)
     if engine == "onnx":
-        return _in_onnx_runtime(directory, config)
+        return _in_onnx_runtime(directory, config, sequences)
     try:
         where = place(config, find_gpu(config, device), device)
     except ValueError as error:
         raise ModelDirectoryError(f"{directory} cannot run on the GPU: {error}") from None
     if engine == "auto" and where.device == "cpu" and (directory / GRAPH).exists():
-        return _in_onnx_runtime(directory, config)
-    return _in_torch(directory, where)
+        return _in_onnx_runtime(directory, config, sequences)
+    return _in_torch(directory, where, sequences)
 
 
-def _in_onnx_runtime(directory: Path, config: ModelConfig) -> Model:
+def _in_onnx_runtime(directory: Path, config: ModelConfig, sequences: int | None) -> Model:
     from incoder_model.onnx_evaluator import OnnxEvaluator
 
     tokenizer = read_tokenizer(directory, config)
@@ -66,10 +72,11 @@ def _in_onnx_runtime(directory: Path, config: ModelConfig) -> Model:
         evaluator = OnnxEvaluator(graph, config, built_for)
     except ValueError as error:
         raise ModelDirectoryError(f"{graph} does not fit its folder: {error}; {again}") from None
-    return Model(config, tokenizer, Engine(evaluator, evaluator.another, affordable_sequences(config, FLOAT32)))
+    sequences = sequences or affordable_sequences(config, FLOAT32)
+    return Model(config, tokenizer, Engine(evaluator, evaluator.another, sequences))
 
 
-def _in_torch(directory: Path, where: Placement) -> Model:
+def _in_torch(directory: Path, where: Placement, sequences: int | None) -> Model:
     try:
         from incoder_model.torch_evaluator import TorchEvaluator
     except ModuleNotFoundError as error:
@@ -85,7 +92,5 @@ def _in_torch(directory: Path, where: Placement) -> Model:
     # One token through a small network is too little work to share out: threads cost more in waiting than they compute.
     torch.set_num_threads(max(1, min(torch.get_num_threads(), transformer.config.parameters // PARAMETERS_PER_THREAD)))
     config, number_bytes = transformer.config, transformer.embed_tokens.weight.dtype.itemsize
-    engine = Engine(
-        TorchEvaluator(transformer), lambda: TorchEvaluator(transformer), affordable_sequences(config, number_bytes)
-    )
-    return Model(config, tokenizer, engine)
+    sequences = sequences or affordable_sequences(config, number_bytes)
+    return Model(config, tokenizer, Engine(TorchEvaluator(transformer), lambda: TorchEvaluator(transformer), sequences))
