@@ -11,7 +11,7 @@ from action_client import CANCELLED, accept_progress, edited, menu, ready
 from conftest import SERVE
 from raw_client import RawClient
 
-URI = "file:///work/report.py"
+URI = "file:///project/report.py"
 TEXT = '''import json
 
 

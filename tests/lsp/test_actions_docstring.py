@@ -14,7 +14,7 @@ from incoder_lsp.actions.docstring import Style, style_near
 from incoder_lsp.actions.source import Source
 from incoder_lsp.settings import Settings
 
-URI = "file:///work/table.py"
+URI = "file:///project/table.py"
 BARE = "def total(rows):  # of all\n    # the rows\n    return sum(row.price for row in rows)\n"
 STYLES = {
     "none": ("", Style()),
@@ -29,7 +29,7 @@ STYLES = {
 
 def view(text: str) -> View:
     start = text.index("def total")
-    return View(URI, 1, Source(text, "/work/table.py"), ((start, start),), Settings())
+    return View(URI, 1, Source(text, "/project/table.py"), ((start, start),), Settings())
 
 
 def never() -> bool:

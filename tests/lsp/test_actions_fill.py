@@ -29,7 +29,7 @@ from incoder_lsp.actions.action import View, applied
 from incoder_lsp.actions.source import Source
 from incoder_lsp.settings import Settings
 
-URI = "file:///work/numbers.py"
+URI = "file:///project/numbers.py"
 NUMBERS = """def mean(numbers):
     total = ...
     return total / <mask>
@@ -56,7 +56,7 @@ def largest(numbers):
 ANSWERS = ("sum(numbers)", "len(numbers)", "for number in numbers:\n        best = number")
 
 
-def view(text: str, chosen: str = "", path: str = "/work/numbers.py") -> View:
+def view(text: str, chosen: str = "", path: str = "/project/numbers.py") -> View:
     start = text.index(chosen)
     return View(URI, 1, Source(text, path), ((start, start + len(chosen)),), Settings())
 

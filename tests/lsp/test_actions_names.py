@@ -15,7 +15,7 @@ from incoder_lsp.actions.source import Source
 from incoder_lsp.actions.variables import variable_at
 from incoder_lsp.settings import Settings
 
-URI = "file:///work/shop.py"
+URI = "file:///project/shop.py"
 SHOP = """import tax
 
 
@@ -30,7 +30,7 @@ RENAMED = SHOP.replace("x = 0", "price = 0").replace("x += ", "price += ").repla
 
 def view(text: str, chosen: str) -> View:
     start = text.index(chosen)
-    return View(URI, 1, Source(text, "/work/shop.py"), ((start, start),), Settings())
+    return View(URI, 1, Source(text, "/project/shop.py"), ((start, start),), Settings())
 
 
 def never() -> bool:

@@ -17,7 +17,7 @@ from incoder_lsp.actions.annotation import hint_of, names_for
 from incoder_lsp.actions.source import Source
 from incoder_lsp.settings import Settings
 
-URI = "file:///work/shapes.py"
+URI = "file:///project/shapes.py"
 SHAPES = """import numpy as np
 from typing import Callable, Literal, Optional
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Later:
 
 def view(text: str, chosen: str = "") -> View:
     start = text.index(chosen)
-    return View(URI, 1, Source(text, "/work/shapes.py"), ((start, start),), Settings())
+    return View(URI, 1, Source(text, "/project/shapes.py"), ((start, start),), Settings())
 
 
 def never() -> bool:
