@@ -22,7 +22,10 @@ KNOBS = Knobs(off={"incoder": {"enabled": False}}, on={"incoder": {"enabled": Tr
 CONFORMANCE = [sys.executable, "-m", "incoder_lsp", "conformance"]
 SLOW = (28, 31, 35)  # checks that take many requests, much memory or a typist's time
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the toy looks for its parent in /proc")
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(sys.platform != "linux", reason="the toy looks for its parent in /proc"),
+]
 
 
 def verdicts(fault: str, *numbers: int, silent: bool = False, knobs: Knobs | None = KNOBS) -> dict[int, Outcome]:
@@ -89,7 +92,6 @@ def test_a_fault_is_found_and_told(fault: str):
     assert outcome.detail.endswith(".")
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize(("fault", "number"), [("own model", 28), ("leaks", 31)])
 def test_a_fault_of_memory_is_found(fault: str, number: int):
     outcome = verdicts(fault, number)[number]
@@ -97,7 +99,6 @@ def test_a_fault_of_memory_is_found(fault: str, number: int):
     assert " MB " in outcome.detail
 
 
-@pytest.mark.proof
 def test_the_toy_without_faults_passes_every_check():
     outcomes = verdicts("", *range(1, 36))
     assert {number: outcome.detail for number, outcome in outcomes.items() if outcome.verdict != "pass"} == {}
@@ -167,7 +168,6 @@ def test_nothing_that_was_started_is_left_behind():
     assert not bench.scratch.exists()
 
 
-@pytest.mark.proof
 def test_a_soak_through_four_lives():
     (outcome,) = asyncio.run(runner.run(Bench(TOY, given_knobs=KNOBS), [soak(1200)]))
     assert outcome.verdict == "pass", outcome.detail

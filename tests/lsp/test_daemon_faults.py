@@ -22,7 +22,10 @@ from incoder_lsp.daemon.memory import CONTENT_MODIFIED
 from incoder_lsp.daemon.relay import DEATHS
 from incoder_lsp.frames import frame
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no daemon on Windows yet")
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(sys.platform == "win32", reason="there is no daemon on Windows yet"),
+]
 
 URI = "file:///a.py"
 NO_PLACE = "incoder-lsp: no daemon, so this editor has a model of its own: "

@@ -93,7 +93,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
 
 @pytest.fixture(scope="module")
 def ours() -> Model:
-    return load_model(BUNDLED)
+    return load_model(BUNDLED, "torch")
 
 
 # --- scores ------------------------------------------------------------------------------------------------------
