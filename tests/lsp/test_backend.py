@@ -245,7 +245,10 @@ async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None
         await asyncio.sleep(0.02)
 
 
-async def gibberish(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def gibberish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(
+        b"\r\n\r\n"
+    )  # what is left unread when a connection is closed would break it at the other end
     writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
     writer.close()
 
