@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from incoder_model.python_names import Definition
+
 MASK = "<mask>"
 LONGEST = 500_000  # characters that are parsed: an editor asks for actions at every move of the cursor
 
@@ -23,7 +25,6 @@ _LONG_STRING = re.compile(r"(\"\"\"|''')(?:\\.|(?!\1).)*\1", re.DOTALL)
 _LINE_END = re.compile(r"\r\n|\r")
 
 Range = tuple[int, int]  # [start, end)
-Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def unified(text: str) -> str:

@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from keyword import iskeyword
 
 from incoder_lsp.actions.source import Definition, Function, Range, Source
+from incoder_model.python_names import bound, bound_otherwise, outside
 
 WORD = re.compile(r"[^\W\d]\w*")
 
-_INNER = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
-)
 _PLACES_IN_STRINGS = sys.version_info >= (3, 12)
 _BY_NAME = {"eval", "exec", "globals", "locals", "vars"}  # may look a variable up
 
@@ -45,12 +42,12 @@ def variable_at(source: Source, offset: int) -> Variable | None:
     name = word.group()
     around = [one for one in source.functions if one.range[0] <= offset <= one.range[1]]
     for function in reversed(around):
-        own, inner = _bound(function.node)
+        own, inner = bound(function.node)
         if name not in own:
             if name in inner:
                 return None
             continue
-        if name in inner | _bound_otherwise(function.node) | _outer(function.node) or name in ("self", "cls"):
+        if name in inner | bound_otherwise(function.node) | _outer(function.node) or name in ("self", "cls"):
             return None
         if _is_of_interface(source, function, name) or _used(function.node) & _BY_NAME:
             return None
@@ -84,9 +81,9 @@ def _places(source: Source, function: Function, name: str) -> tuple[Range, ...]:
 def _taken(source: Source, function: Function, name: str) -> frozenset[str]:
     assert source.tree is not None
     names = set(dir(builtins)) | {"_", "match", "case", "type", "self", "cls"}
-    names |= _used(function.node) | _bound_otherwise(function.node)
+    names |= _used(function.node) | bound_otherwise(function.node)
     for outer in (source.tree, *(parent for parent in function.parents if isinstance(parent, Definition))):
-        names |= _used(outer) | _bound_otherwise(outer)
+        names |= _used(outer) | bound_otherwise(outer)
     return frozenset(names - {name})
 
 
@@ -103,46 +100,9 @@ def _is_of_interface(source: Source, function: Function, name: str) -> bool:
     return not private or name in passed or None in passed
 
 
-def _bound(node: Definition) -> tuple[set[str], set[str]]:
-    """Names that are parameters of the function or assigned in it, and the same for what is inside it."""
-    own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-    inner: set[str] = set()
-    todo: list[tuple[ast.AST, set[str]]] = [(statement, own) for statement in node.body]
-    while todo:
-        part, names = todo.pop()
-        names = inner if isinstance(part, _INNER) else names
-        if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
-            names.add(part.id)
-        elif isinstance(part, ast.arg):
-            names.add(part.arg)
-        todo += [(child, names) for child in ast.iter_child_nodes(part)]
-    return own, inner
-
-
-def _bound_otherwise(node: ast.AST) -> set[str]:
-    names: set[str | None] = set()
-    for part in ast.walk(node):
-        match part:
-            case ast.Global(names=listed) | ast.Nonlocal(names=listed):
-                names.update(listed)
-            case ast.alias():
-                names.add((part.asname or part.name).partition(".")[0])
-            case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                names.add(part.name)
-            case ast.ClassDef():
-                names.add(part.name)
-            case ast.MatchMapping():
-                names.add(part.rest)
-    return {name for name in names if name}
-
-
 def _outer(node: Definition) -> set[str]:
     """Names that are looked up where the function is defined."""
-    arguments = node.args
-    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-    hints = [argument.annotation for argument in every if argument is not None]
-    expressions = [*node.decorator_list, *arguments.defaults, *arguments.kw_defaults, *hints, node.returns]
-    return {name for part in expressions if part is not None for name in _used(part)}
+    return {name for part in outside(node) for name in _used(part)}
 
 
 def _formatted(node: Definition) -> set[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from incoder_model.python_names import Definition
 from incoder_train.evaluate.case import Case
 from incoder_train.evaluate.sources import Source
 
@@ -23,7 +24,6 @@ EACH_FILE = 8  # at most
 SEED = 2022
 
 Range = tuple[int, int]  # [start, end) in characters of the file
-Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)

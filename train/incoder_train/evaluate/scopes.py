@@ -6,18 +6,8 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
+from incoder_model.python_names import bound, bound_otherwise, outside
 from incoder_train.evaluate.cutting import Definition, Function, Range
-
-INNER = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Lambda,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.GeneratorExp,
-)
 
 
 def variables(function: Function) -> dict[str, list[Range]]:
@@ -29,8 +19,8 @@ def variables(function: Function) -> dict[str, list[Range]]:
     f-string: the places that `ast` gives there depend on Python's version.
     """
     text, node = function.file.text, function.node
-    own, inner = _bound(node)
-    renamable = own - inner - _bound_otherwise(node) - _outer(node) - _formatted(node)
+    own, inner = bound(node)
+    renamable = own - inner - bound_otherwise(node) - _outer(node) - _formatted(node)
     places: dict[str, list[Range]] = defaultdict(list)
     for part in ast.walk(node):
         if not isinstance(part, ast.Name | ast.arg):
@@ -43,47 +33,9 @@ def variables(function: Function) -> dict[str, list[Range]]:
     return {name: sorted(ranges) for name, ranges in places.items() if all(text[slice(*one)] == name for one in ranges)}
 
 
-def _bound(node: Definition) -> tuple[set[str], set[str]]:
-    """Names that are parameters of the function or assigned in it, and the same for what is inside it."""
-    own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-    inner: set[str] = set()
-    todo: list[tuple[ast.AST, set[str]]] = [(statement, own) for statement in node.body]
-    while todo:
-        part, names = todo.pop()
-        if isinstance(part, INNER):
-            names = inner
-        if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
-            names.add(part.id)
-        elif isinstance(part, ast.arg):
-            names.add(part.arg)
-        todo += [(child, names) for child in ast.iter_child_nodes(part)]
-    return own, inner
-
-
-def _bound_otherwise(node: Definition) -> set[str]:
-    names: set[str | None] = set()
-    for part in ast.walk(node):
-        match part:
-            case ast.Global(names=listed) | ast.Nonlocal(names=listed):
-                names.update(listed)
-            case ast.alias():
-                names.add((part.asname or part.name).partition(".")[0])
-            case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                names.add(part.name)
-            case ast.ClassDef():
-                names.add(part.name)
-            case ast.MatchMapping():
-                names.add(part.rest)
-    return {name for name in names if name}
-
-
 def _outer(node: Definition) -> set[str]:
     """Names that are looked up where the function is defined."""
-    arguments = node.args
-    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-    hints = [argument.annotation for argument in every if argument is not None]
-    expressions = [*node.decorator_list, *arguments.defaults, *arguments.kw_defaults, *hints, node.returns]
-    return {name for part in expressions if part is not None for name in _names(part)}
+    return {name for part in outside(node) for name in _names(part)}
 
 
 def _formatted(node: Definition) -> set[str]:
