@@ -24,11 +24,13 @@ from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
 from incoder_lsp.backend.address import parse_backend
-from incoder_lsp.completer import Completer, Fill, Question, fill
+from incoder_lsp.completer import Completer
 from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
+from incoder_lsp.question import Question
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
@@ -162,17 +164,24 @@ def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
     question = ls.question_at(params, params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked)
-    suggestion = question and await ls.completer.ask(question)
-    if not question or not suggestion:
+    answer = question and await ls.completer.ask(question)
+    if not question or not answer or not answer.suggestions:
         return None
-    replaced = ls.range_of(question.uri, question.offset, question.offset + suggestion.covers)
-    return types.InlineCompletionList([types.InlineCompletionItem(suggestion.text, range=replaced)])
+    return types.InlineCompletionList(
+        [
+            types.InlineCompletionItem(
+                one.text, range=ls.range_of(question.uri, question.offset, question.offset + one.covers)
+            )
+            for one in answer.suggestions
+        ]
+    )
 
 
 async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
     """For the popup: the suggestion's first line, joined to the word that is being typed, as clients filter by it."""
     question = ls.question_at(params, invoked=False)
-    suggestion = question and await ls.completer.ask(question)
+    answer = question and await ls.completer.ask(question)
+    suggestion = answer and answer.best
     line = suggestion.text.splitlines()[0] if suggestion and suggestion.text else ""
     if not question or not suggestion or not line:
         return types.CompletionList(is_incomplete=True, items=[])

@@ -1,4 +1,4 @@
-"""Every setting a user can make: its name, type, default and one line of help.
+"""Every setting a user can make: its group, name, type, default and one line of help.
 
 JSON comes in (`initializationOptions`, `workspace/didChangeConfiguration`), a frozen Settings goes out, with one sentence
 for each value that could not be taken. Editors write names in camelCase.
@@ -15,51 +15,63 @@ from typing import Any, Literal
 
 from incoder_lsp.backend.address import ACCEPTS, KEY_VARIABLE, is_backend
 
+GENERAL, SUGGESTIONS, ACTIONS = "General", "Suggestions", "Actions"
 
-def setting(default: Any, help: str, accepts: str, test: Callable[[Any], bool]) -> Any:  # noqa: A002 - the user's word for it
-    return field(default=default, metadata={"help": help, "accepts": accepts, "test": test})
+Kind = tuple[str, Callable[[Any], bool]]  # what is accepted, in words, and the test of it
 
 
-def _whole(low: int, high: int) -> tuple[str, Callable[[Any], bool]]:
+def setting(group: str, default: Any, help: str, kind: Kind) -> Any:  # noqa: A002 - the user's word for it
+    accepts, test = kind
+    return field(default=default, metadata={"group": group, "help": help, "accepts": accepts, "test": test})
+
+
+def _one_of(*values: str) -> Kind:
+    quoted = [f'"{value}"' for value in values]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}", lambda v: v in values
+
+
+def _whole(low: int, high: int) -> Kind:
     return (
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
     )
 
 
+SWITCH: Kind = "true or false", lambda v: isinstance(v, bool)
+PATH: Kind = "a path or null", lambda v: v is None or isinstance(v, str)
+SERVER: Kind = f"{ACCEPTS}, or null", lambda v: v is None or (isinstance(v, str) and is_backend(v))
+
+
 @dataclass(frozen=True)
 class Settings:
     """What the user wants, in force for the whole session until it is changed."""
 
-    enabled: bool = setting(True, "Suggest anything at all.", "true or false", lambda v: isinstance(v, bool))
+    enabled: bool = setting(GENERAL, True, "Suggest anything at all.", SWITCH)
     model: str | None = setting(
-        None,
-        "The model directory; null is the bundled model. `--model` on the command line wins.",
-        "a path or null",
-        lambda v: v is None or isinstance(v, str),
+        GENERAL, None, "The model directory; null is the bundled model. `--model` on the command line wins.", PATH
     )
     backend: str | None = setting(
+        GENERAL,
         None,
         "A server that completes instead of a model: llama.cpp's, vLLM, or another `incoder-lsp serve --http`. The code around "
         f"the cursor is sent there, and nowhere else. Its key, if it wants one, is read from {KEY_VARIABLE}.",
-        f"{ACCEPTS}, or null",
-        lambda v: v is None or (isinstance(v, str) and is_backend(v)),
+        SERVER,
     )
-    max_tokens: int = setting(64, "The longest suggestion, in tokens.", *_whole(1, 1024))
     multi_line: Literal["auto", "never"] = setting(
+        SUGGESTIONS,
         "auto",
         "Suggest several lines where a block starts or when asked (auto), or never.",
-        '"auto" or "never"',
-        lambda v: v in ("auto", "never"),
+        _one_of("auto", "never"),
     )
+    max_tokens: int = setting(SUGGESTIONS, 64, "The longest suggestion, in tokens.", _whole(1, 1024))
     debounce_ms: int = setting(
-        40, "How long to wait for the next key before asking the model, in milliseconds.", *_whole(0, 5000)
+        SUGGESTIONS, 40, "How long to wait for the next key before asking the model, in milliseconds.", _whole(0, 5000)
     )
     type_hints: bool = setting(
+        ACTIONS,
         False,
         "Show the types that Python functions lack, and how sure the model is of each, as inlay hints.",
-        "true or false",
-        lambda v: isinstance(v, bool),
+        SWITCH,
     )
 
 

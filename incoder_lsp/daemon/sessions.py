@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from incoder_lsp import transport, version
-from incoder_lsp.completer import Fill, fill
 from incoder_lsp.daemon.process import Post
+from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import open_source
 from incoder_lsp.logs import LogLevel, configure, describe, log
 from incoder_lsp.server import Server

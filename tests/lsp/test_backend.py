@@ -24,8 +24,10 @@ from incoder_lsp.backend import client as room
 from incoder_lsp.backend.address import Address, parse_backend
 from incoder_lsp.backend.client import Backend
 from incoder_lsp.backend.fim import FORMS, form_of, read_prompt
-from incoder_lsp.completer import Completer, Question, fill
+from incoder_lsp.completer import Completer
+from incoder_lsp.filling import fill
 from incoder_lsp.infiller import LocalModel, Unavailable
+from incoder_lsp.question import Question
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 from incoder_model.infill import InfillRequest
@@ -298,19 +300,19 @@ def test_the_user_is_told_once_and_the_log_once_each_way(
             return await completer.ask(Question("file:///a.py", "/a.py", text, len(text), "\n", True, Settings()))
 
         for number in range(5):
-            assert await key(number) is None
+            assert not (await key(number)).suggestions
         assert len(asked) == 1, "it is left in peace"
         for pause in (1, 2, 4, 8):
             now[0] += pause + 0.001
-            assert await key(pause) is None
-            assert await key(pause) is None
+            assert not (await key(pause)).suggestions
+            assert not (await key(pause)).suggestions
         assert len(asked) == 5, "and longer each time"
         healthy[0] = True
-        assert await key(9) is None
+        assert not (await key(9)).suggestions
         now[0] += 17
-        assert (await key(9)).text == "a + 1"
+        assert (await key(9)).best.text == "a + 1"
         healthy[0] = False
-        assert await key(10) is None
+        assert not (await key(10)).suggestions
 
     with caplog.at_level(logging.INFO, "incoder_lsp"), stand_in(reply) as (url, asked):
         asyncio.run(session(url, asked))

@@ -1,0 +1,37 @@
+"""What is asked and what comes of it: a Question about one version of a document, an Answer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from incoder_lsp.settings import Settings
+
+if TYPE_CHECKING:
+    from incoder_lsp.filters.suggestion import Suggestion
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to complete: the whole `text` with the cursor at `offset` (code points)."""
+
+    uri: str
+    path: str
+    text: str
+    offset: int
+    eol: str  # the file's line end, which the suggestion will have
+    invoked: bool  # the user asked; otherwise the editor did, because of a key
+    settings: Settings
+    anchor: int | None = None  # where the prompt's typed part begins, see `context`
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Suggestions, the best one first; or none, and why."""
+
+    suggestions: tuple[Suggestion, ...] = ()
+    why: str = ""  # there is none, in a few words
+
+    @property
+    def best(self) -> Suggestion | None:
+        return self.suggestions[0] if self.suggestions else None
