@@ -34,7 +34,9 @@ def _is_named(path: Path, root: Path, rules: Rules, *, is_folder: bool = False) 
     for step, folder in steps(PurePosixPath(path.relative_to(root).as_posix()), is_folder=is_folder):
         place = root / step
         rules = (*rules, (place.parent, _lines(place.parent / ".gitignore")))
-        words = (verdict(lines, place.relative_to(base).as_posix(), is_folder=folder) for base, lines in reversed(rules))
+        words = (
+            verdict(lines, place.relative_to(base).as_posix(), is_folder=folder) for base, lines in reversed(rules)
+        )
         if next((word for word in words if word is not None), False):
             return True
     return False
@@ -48,7 +50,7 @@ def _lines(file: Path) -> Lines:
     try:
         found = file.stat()
         return _read(file, found.st_mtime_ns, found.st_size)
-    except OSError:
+    except (OSError, ValueError):
         return ()
 
 
