@@ -157,6 +157,24 @@ def daemon(
 
 
 @app.command()
+def settings(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print them as JSON: by group, with type, default and description.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/settings.md.")] = False,
+) -> None:
+    """Print every setting: what it takes, its default, what it does, and where it can be set."""
+    from incoder_lsp import settings_page
+
+    if json and markdown:
+        _fail(2, "--json and --markdown exclude each other; give one of them.")
+    if json or markdown:
+        typer.echo(settings_page.as_json() if json else settings_page.as_markdown(), nl=json)
+    else:
+        settings_page.show()
+
+
+@app.command()
 def demo(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")

@@ -78,7 +78,7 @@ class Completer:
             return "switched off"
         if not self._worker.ready:
             return "the model is not ready"
-        return reason_for_silence(question.path, question.text, question.offset, invoked=question.invoked)
+        return reason_for_silence(question)
 
     def drop(self, uri: str) -> None:
         """The question in the air no longer fits the document."""

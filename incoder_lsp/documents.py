@@ -45,10 +45,13 @@ def code_units(text: str, encoding: Encoding) -> int:
 
 
 class Document:
-    """One open file. A position is (line, code units), both 0-based; what lies outside the text is moved to its nearest end."""
+    """One open file. A position is (line, code units), both 0-based; what lies outside the text is moved to its nearest end.
 
-    def __init__(self, text: str, version: int = 0, encoding: Encoding = "utf-16"):
+    `language`: the editor's name for it, such as "python"."""
+
+    def __init__(self, text: str, version: int = 0, encoding: Encoding = "utf-16", language: str = ""):
         self.version = version
+        self.language = language
         self.encoding: Encoding = encoding
         self.replace(text)
 

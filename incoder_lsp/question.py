@@ -22,6 +22,9 @@ class Question:
     eol: str  # the file's line end, which the suggestion will have
     invoked: bool  # the user asked; otherwise the editor did, because of a key
     settings: Settings
+    language: str = ""  # the editor's name for it
+    place: str = ""  # the path from the workspace folder on
+    ignored: bool = False  # by git
     anchor: int | None = None  # where the prompt's typed part begins, see `context`
 
 

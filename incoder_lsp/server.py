@@ -19,19 +19,20 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import version
+from incoder_lsp import configuring, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
 from incoder_lsp.backend.address import parse_backend
 from incoder_lsp.completer import Completer
+from incoder_lsp.configuration import Configuration
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.question import Question
-from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
@@ -44,27 +45,38 @@ class Server(LanguageServer):
     """One editor's session: its open files, its settings, its model.
 
     `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
-    editor started us.
+    editor started us. `user_file`: where the user's settings are.
     """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
     def __init__(
-        self, model: Source = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
+        self,
+        model: Source = None,
+        worker: Worker | None = None,
+        fill: Fill = fill,
+        folder: Path | None = None,
+        user_file: Path | None = None,
     ):
         super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
         self.documents: dict[str, Document] = {}
-        self.settings = Settings()
+        self.configuration = Configuration(user_file, self.note, self.tell)
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
         self.kept_hints = inlay.Kept()
         self._model = model
         self._folder = folder or Path()
+        self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
         for name, command in actions.COMMANDS.items():
             self.command(name)(command)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the session as a whole; a file may have others, see `configuration`."""
+        return self.configuration.settings
 
     @property
     def source(self) -> Source:
@@ -85,12 +97,15 @@ class Server(LanguageServer):
         self.protocol.abandon()
         self.worker.leave()
 
-    def take_settings(self, data: Any) -> None:
-        """Put the client's settings in force, and tell the user which ones cannot be."""
-        self.settings, problems = read_settings(data, self.settings)
-        if problems:
-            self.window_log_message(types.LogMessageParams(types.MessageType.Warning, " ".join(problems)))
+    def note(self, sentence: str) -> None:
+        """For who looks into the editor's log."""
+        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, sentence))
+
+    def settle(self, before: Source) -> None:
+        """Settings have changed; `before`: where completions came from until now."""
         self.completer.forget()
+        if self.source != before:
+            self._loading = asyncio.create_task(load_model(self))
 
     def question_at(
         self, params: types.InlineCompletionParams | types.CompletionParams, invoked: bool
@@ -102,7 +117,19 @@ class Server(LanguageServer):
             return None
         path = unquote(uri.partition(":")[2].removeprefix("//"))
         offset = document.offset_at(position.line, position.character)
-        return Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+        known = self.configuration
+        return Question(
+            uri,
+            path,
+            document.text,
+            offset,
+            document.eol,
+            invoked,
+            known.settings_of(uri),
+            language=document.language,
+            place=known.place_of(uri),
+            ignored=known.is_ignored(uri),
+        )
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -115,21 +142,15 @@ class Server(LanguageServer):
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
-    ls.take_settings(params.initialization_options)
+    configuring.start(ls, params)
     text_document = params.capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["."]))(completion)
 
 
 async def initialized(ls: Server, _: types.InitializedParams) -> None:
+    await configuring.begin(ls)
     await load_model(ls)
-
-
-async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
-    before = ls.source
-    ls.take_settings(params.settings)
-    if ls.source != before:
-        await load_model(ls)
 
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
@@ -137,7 +158,8 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
     ls.completer.forget(opened.uri)
     ls.running.drop(opened.uri)
-    ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
+    ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
+    configuring.look(ls)
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -260,12 +282,12 @@ def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
 HANDLERS: list[tuple[str, Any, Any]] = [
     (types.INITIALIZE, initialize, None),
     (types.INITIALIZED, initialized, None),
-    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
     (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *configuring.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),

@@ -1,7 +1,7 @@
 """Every setting a user can make: its group, name, type, default and one line of help.
 
-JSON comes in (`initializationOptions`, `workspace/didChangeConfiguration`), a frozen Settings goes out, with one sentence
-for each value that could not be taken. Editors write names in camelCase.
+JSON comes in, wherever the user wrote it; values that can be laid over a Settings go out, with one sentence for each that
+could not be taken. Users write names in camelCase. Who may say what, and whose word counts, is in `configuration`.
 """
 
 from __future__ import annotations
@@ -11,40 +11,66 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from incoder_lsp.backend.address import ACCEPTS, KEY_VARIABLE, is_backend
+from incoder_lsp.patterns import are_patterns
 
-GENERAL, SUGGESTIONS, ACTIONS = "General", "Suggestions", "Actions"
+GENERAL, FILES, SUGGESTIONS, ACTIONS = "General", "Files", "Suggestions", "Actions"
 
-Kind = tuple[str, Callable[[Any], bool]]  # what is accepted, in words, and the test of it
+Values = dict[str, Any]  # by field of Settings, each of its kind
+OF_EDITORS = ("command", "trace")  # settings of our editor clients, which send them with ours
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a setting takes: in words, as a test of any JSON value, and as JSON schema, which editors check while users type."""
+
+    accepts: str
+    test: Callable[[Any], bool]
+    schema: dict[str, Any]
 
 
 def setting(group: str, default: Any, help: str, kind: Kind) -> Any:  # noqa: A002 - the user's word for it
-    accepts, test = kind
-    return field(default=default, metadata={"group": group, "help": help, "accepts": accepts, "test": test})
+    return field(default=default, metadata={"group": group, "help": help, "kind": kind})
 
 
 def _one_of(*values: str) -> Kind:
     quoted = [f'"{value}"' for value in values]
-    return f"{', '.join(quoted[:-1])} or {quoted[-1]}", lambda v: v in values
+    words = f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return Kind(words, lambda v: v in values, {"type": "string", "enum": [*values]})
 
 
 def _whole(low: int, high: int) -> Kind:
-    return (
+    return Kind(
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+        {"type": "integer", "minimum": low, "maximum": high},
     )
 
 
-SWITCH: Kind = "true or false", lambda v: isinstance(v, bool)
-PATH: Kind = "a path or null", lambda v: v is None or isinstance(v, str)
-SERVER: Kind = f"{ACCEPTS}, or null", lambda v: v is None or (isinstance(v, str) and is_backend(v))
+def _list_of(what: str, test: Callable[[tuple[str, ...]], bool] = lambda _: True) -> Kind:
+    """Of strings; in a Settings it is a tuple."""
+    return Kind(
+        f"a list of {what}",
+        lambda v: isinstance(v, (list, tuple)) and all(isinstance(one, str) for one in v) and test(tuple(v)),
+        {"type": "array", "items": {"type": "string"}},
+    )
+
+
+SWITCH = Kind("true or false", lambda v: isinstance(v, bool), {"type": "boolean"})
+PATH = Kind("a path or null", lambda v: v is None or isinstance(v, str), {"type": ["string", "null"]})
+SERVER = Kind(
+    f"{ACCEPTS}, or null",
+    lambda v: v is None or (isinstance(v, str) and is_backend(v)),
+    {"type": ["string", "null"]},
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user wants, in force for the whole session until it is changed."""
+    """What the user wants, in force for a session or for one folder of it until it is changed."""
 
     enabled: bool = setting(GENERAL, True, "Suggest anything at all.", SWITCH)
     model: str | None = setting(
@@ -56,6 +82,22 @@ class Settings:
         "A server that completes instead of a model: llama.cpp's, vLLM, or another `incoder-lsp serve --http`. The code around "
         f"the cursor is sent there, and nowhere else. Its key, if it wants one, is read from {KEY_VARIABLE}.",
         SERVER,
+    )
+    off_languages: tuple[str, ...] = setting(
+        FILES,
+        (),
+        'Suggest nothing in these languages, by the names that editors have for them, such as `"markdown"`.',
+        _list_of("names of languages"),
+    )
+    off_files: tuple[str, ...] = setting(
+        FILES,
+        (),
+        'Suggest nothing in these files, written as in `.gitignore`: `"*.sql"` by the name, `"docs/"` with all that is in it, '
+        '`"/src/old/*.py"` from the workspace folder on.',
+        _list_of("patterns as in .gitignore", are_patterns),
+    )
+    gitignored: bool = setting(
+        FILES, False, "Suggest unasked in files that git ignores, too; when asked, it always does.", SWITCH
     )
     multi_line: Literal["auto", "never"] = setting(
         SUGGESTIONS,
@@ -82,24 +124,27 @@ def camel_case(name: str) -> str:
 FIELDS = {camel_case(item.name): item for item in dataclasses.fields(Settings)}
 
 
-def read_settings(data: Any, base: Settings) -> tuple[Settings, list[str]]:
-    """`base` with the values of a JSON object, bare or under the key "incoder"; and what is wrong with it, in sentences.
+def read_values(data: Any, file: Path | None = None) -> tuple[Values, list[str]]:
+    """What of a JSON object, bare or under the key "incoder", can be taken; and what is wrong with the rest, in sentences that
+    begin with the `file` it stands in.
 
-    A key that is unknown or has a value of the wrong kind changes nothing; null as the whole object means no change.
+    A key that is unknown or has a value of the wrong kind is left out; null as the whole object says nothing.
     """
     section = data.get("incoder", data) if isinstance(data, dict) else data
+    lead, prefix = (f"{file}: ", "") if file else ("", "incoder.")
     if section is None:
-        return base, []
+        return {}, []
     if not isinstance(section, dict):
-        return base, ["The settings of incoder must be an object of names and values."]
-    values, problems = {}, []
+        return {}, [f"{lead}The settings of incoder must be an object of names and values."]
+    values: Values = {}
+    problems = []
     for key, value in section.items():
         item = FIELDS.get(key)
-        if item is None:
+        if item is None and key not in OF_EDITORS:
             near = difflib.get_close_matches(key, FIELDS, 1, 0)[0]
-            problems.append(f"incoder.{key} is no setting; the nearest one is incoder.{near}.")
-        elif not item.metadata["test"](value):
-            problems.append(f"incoder.{key} must be {item.metadata['accepts']}.")
-        else:
-            values[item.name] = value
-    return dataclasses.replace(base, **values), problems
+            problems.append(f"{lead}{prefix}{key} is no setting; the nearest one is {prefix}{near}.")
+        elif item and not item.metadata["kind"].test(value):
+            problems.append(f"{lead}{prefix}{key} must be {item.metadata['kind'].accepts}.")
+        elif item:
+            values[item.name] = tuple(value) if isinstance(value, list) else value
+    return values, problems

@@ -15,6 +15,7 @@ from incoder_lsp.documents import Document
 
 CONTENT_MODIFIED = -32801  # the one error that editors pass over in silence: the question no longer fits, ask again
 REPLAYED = "incoder-lsp: initialize again"  # the id of a request that the editor never made
+TAKEN_BACK = "incoder-lsp: unregister"  # the id of one that no daemon made; nobody minds the answer
 TRIED_AGAIN = "InCoder's daemon ended before it could answer; ask again."
 
 
@@ -32,6 +33,7 @@ class Memory:
         self._encoding: Any = "utf-16"
         self._settings: dict[bytes, None] = {}  # each adds to those before; of equal ones the last counts
         self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri
+        self._registered: dict[str, str] = {}  # what the daemon asked the editor for: methods by id
 
     def sent(self, body: bytes) -> None:
         message = _parsed(body)
@@ -48,6 +50,8 @@ class Memory:
         elif method == "workspace/didChangeConfiguration":
             self._settings.pop(body, None)
             self._settings[body] = None
+        elif method == "workspace/didChangeWorkspaceFolders" and self._initialize is not None:
+            self._initialize = _with_folders(self._initialize, _dict(_dict(message.get("params")).get("event")))
         elif method in DOCUMENTS and self._initialize is not None:
             self._mirror(method, _dict(message.get("params")))
 
@@ -68,6 +72,11 @@ class Memory:
                 self._progress.pop(token, None)
                 if kind != "end":
                     self._progress[token] = None
+        elif message["method"] == "client/registerCapability":
+            self._registered |= _registrations(message, "registrations")
+        elif message["method"] == "client/unregisterCapability":
+            for gone in _registrations(message, "unregisterations"):
+                self._registered.pop(gone, None)
         return True
 
     def bury(self, for_good: bool) -> Iterator[bytes]:
@@ -84,6 +93,10 @@ class Memory:
         for token in self._progress:
             yield _message(method="$/progress", params={"token": token, "value": {"kind": "end"}})
         self._progress.clear()
+        if self._registered:  # the next daemon asks for it anew, and nobody wants to hear of a change twice
+            gone = [{"id": name, "method": method} for name, method in self._registered.items()]
+            yield _message(id=TAKEN_BACK, method="client/unregisterCapability", params={"unregisterations": gone})
+            self._registered.clear()
 
     def replay(self) -> Iterator[bytes]:
         """What brings a new daemon to where the old one was."""
@@ -122,6 +135,25 @@ class Memory:
 
 
 DOCUMENTS = ("textDocument/didOpen", "textDocument/didChange", "textDocument/didClose")
+
+
+def _registrations(message: dict[str, Any], name: str) -> dict[str, str]:
+    entries = _dict(message.get("params")).get(name)
+    return {
+        str(entry.get("id")): str(entry.get("method"))
+        for entry in map(_dict, entries if isinstance(entries, list) else [])
+    }
+
+
+def _with_folders(initialize: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """The request as the editor would make it now."""
+    params = _dict(initialize.get("params"))
+    added, removed, before = (
+        [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        for found in (event.get("added"), event.get("removed"), params.get("workspaceFolders"))
+    )
+    left = [folder for folder in before if folder.get("uri") not in [one.get("uri") for one in removed]]
+    return {**initialize, "params": {**params, "workspaceFolders": [*left, *added]}}
 
 
 def _change(document: Document, changes: Any, version: int) -> None:

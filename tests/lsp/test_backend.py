@@ -28,7 +28,7 @@ from incoder_lsp.completer import Completer
 from incoder_lsp.filling import fill
 from incoder_lsp.infiller import LocalModel, Unavailable
 from incoder_lsp.question import Question
-from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.settings import Settings, read_values
 from incoder_lsp.worker import Worker
 from incoder_model.infill import InfillRequest
 from incoder_model.loading import load_model
@@ -351,7 +351,7 @@ def test_a_server_and_http_together_pass_on_what_is_wrong():
 )
 def test_addresses_that_are_taken(text: str, url: str):
     assert parse_backend(text) == Address(url)
-    assert read_settings({"backend": text}, Settings()) == (Settings(backend=text), [])
+    assert read_values({"backend": text}) == ({"backend": text}, [])
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_addresses_that_are_taken(text: str, url: str):
 def test_addresses_that_are_refused(text: str):
     with pytest.raises(ValueError, match="backend"):
         parse_backend(text)
-    assert read_settings({"backend": text}, Settings())[1]
+    assert read_values({"backend": text})[1]
 
 
 MARKERS = {marker.strip() for form in FORMS for marker in (form.before, form.between, form.behind) if marker}

@@ -146,6 +146,39 @@ def test_progress_that_nobody_will_end_is_ended():
     assert end["params"] == {"token": "b", "value": {"kind": "end"}}
 
 
+def test_what_a_dead_daemon_had_registered_is_taken_back():
+    memory = session()
+    for name, method, entries in (
+        ("registrations", "client/registerCapability", [{"id": "a", "method": "m"}, {"id": "b", "method": "n"}]),
+        ("unregisterations", "client/unregisterCapability", [{"id": "a", "method": "m"}]),
+        ("registrations", "client/registerCapability", "none"),
+    ):
+        assert memory.received(body(id=9, method=method, params={name: entries})) is True
+    (gone,) = buried(memory)
+    assert (gone["method"], gone["params"]) == (
+        "client/unregisterCapability",
+        {"unregisterations": [{"id": "b", "method": "n"}]},
+    )
+    assert buried(memory) == [], "once"
+
+
+@pytest.mark.parametrize(
+    ("event", "uris"),
+    [
+        ({"added": [{"uri": "b"}], "removed": [{"uri": "a"}]}, ["b"]),
+        ({"added": [{"uri": "b"}, 5], "removed": "a"}, ["a", "b"]),
+        ("none", ["a"]),
+    ],
+)
+def test_a_new_daemon_hears_of_the_folders_of_now(event: Any, uris: list[str]):
+    memory = Memory()
+    memory.sent(body(id=1, method="initialize", params={"workspaceFolders": [{"uri": "a"}]}))
+    memory.received(body(id=1, result={}))
+    memory.sent(body(method="workspace/didChangeWorkspaceFolders", params={"event": event}))
+    first = replayed(memory)[0]
+    assert [folder["uri"] for folder in first["params"]["workspaceFolders"]] == uris
+
+
 def test_an_initialize_without_an_answer_is_asked_again_by_its_own_id():
     memory = Memory()
     memory.sent(body(id=1, method="initialize", params={"capabilities": {}}))

@@ -74,7 +74,7 @@ def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start, way: list
     assert capabilities["inlineCompletionProvider"] == {}
     assert capabilities["completionProvider"] == {"triggerCharacters": ["."]}
     assert capabilities["positionEncoding"] == "utf-16"
-    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
+    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": {}}
     client.ask("shutdown")
     assert client.process.stdin
     client.process.stdin.close()

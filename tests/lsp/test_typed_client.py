@@ -20,6 +20,7 @@ EDITORS = {"neovim": "utf-8", "visual_studio_code": "utf-16", "emacs": "utf-32"}
 @pytest_lsp.fixture(config=ClientServerConfig(server_command=SCRIPTED), params=EDITORS)
 async def client(lsp_client: LanguageClient, request: pytest.FixtureRequest):
     capabilities = client_capabilities(request.param)
+    lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda _: None)  # as editors do that announce it
     capabilities.window = types.WindowClientCapabilities(work_done_progress=True)
     result = await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
     assert result.capabilities.position_encoding == EDITORS[request.param]
