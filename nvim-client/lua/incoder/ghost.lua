@@ -139,6 +139,9 @@ function M.attach(client, buf)
   on({ "InsertLeave", "BufLeave" }, function()
     hide(buf)
   end)
+  if mode.inserting(buf) then
+    later(buf) -- the server came, or came back, while the user types
+  end
 end
 
 ---@param buf integer

@@ -9,16 +9,17 @@ local server = require("incoder.server")
 
 ---@param client vim.lsp.Client
 ---@param names incoder.Names
+---@param others { name: string, share: number }[] than it has
 ---@param buf integer
 ---@param tick integer version of the buffer that was asked about
-local function choose(client, names, buf, tick)
-  vim.ui.select(names.suggestions, {
+local function choose(client, names, others, buf, tick)
+  vim.ui.select(others, {
     prompt = "A name for " .. names.name,
     format_item = function(one)
       return ("%s  %.0f %%"):format(one.name, 100 * one.share)
     end,
   }, function(one)
-    if not one or one.name == names.name then
+    if not one then
       return
     elseif vim.api.nvim_buf_get_changedtick(buf) ~= tick then
       return server.say("the file has changed; ask again.")
@@ -44,6 +45,6 @@ return function(client)
     if #others == 0 then
       return server.say("the model has no better name for " .. names.name .. ".")
     end
-    choose(client, names, buf, tick)
+    choose(client, names, others, buf, tick)
   end)
 end

@@ -101,12 +101,21 @@ local function enable(buf)
   end)
 end
 
+--- Neovim asks a little after the cursor moved, so it is told that it did.
+---@param buf integer
+local function wake(buf)
+  if mode.inserting(buf) then
+    api.nvim_exec_autocmds("CursorMovedI", { buffer = buf, group = "nvim.lsp.inline_completion:" .. buf })
+  end
+end
+
 ---@param client vim.lsp.Client
 ---@param buf integer
 function M.attach(client, buf)
   listen(client)
   states[buf] = { client = client, items = {} }
   enable(buf)
+  wake(buf)
 end
 
 ---@param buf integer
@@ -184,7 +193,7 @@ function M.select(buf, step)
   return not state.invoked and M.trigger(buf)
 end
 
---- Neovim asks a little after the cursor moved, so it is told that it did; `listen` makes a question of the user's of it.
+--- `listen` makes a question of the user's of Neovim's next one.
 ---@param buf integer
 ---@return boolean asked
 function M.trigger(buf)
@@ -195,7 +204,7 @@ function M.trigger(buf)
   state.invoked = true
   vim.schedule(function()
     if mode.inserting(buf) then
-      api.nvim_exec_autocmds("CursorMovedI", { buffer = buf, group = "nvim.lsp.inline_completion:" .. buf })
+      wake(buf)
     else
       mode.enter()
     end
