@@ -115,7 +115,9 @@ function M.attach(client, buf)
   listen(client)
   states[buf] = { client = client, items = {} }
   enable(buf)
-  wake(buf)
+  vim.defer_fn(function() -- Neovim schedules its own part of this
+    wake(buf)
+  end, 0)
 end
 
 ---@param buf integer
