@@ -1,5 +1,5 @@
--- Starting the server. In: the options of `setup()`. Out: a client "incoder" in every matching buffer, by vim.lsp.enable()
--- or, on Neovim 0.10, which has none, in the same way by hand.
+-- Starting the server. In: the options of `setup()`. Out: a client "incoder" in every matching buffer, by
+-- vim.lsp.enable() or, on Neovim 0.10, which has none, in the same way by hand.
 local api = vim.api
 local server = require("incoder.server")
 local group = api.nvim_create_augroup("incoder.start", {})
@@ -13,13 +13,15 @@ end
 --- Neovim says nothing, or says it for each buffer.
 ---@param config vim.lsp.Config
 local function miss(config)
+  local sentence = ("there is no program %s; :checkhealth incoder tells what to do."):format(config.cmd[1])
   local function say()
-    server.say(("there is no program %s; :checkhealth incoder tells what to do."):format(config.cmd[1]), vim.log.levels.WARN)
+    server.say(sentence, vim.log.levels.WARN)
   end
   if vim.v.vim_did_enter == 1 then
     say()
   else
-    api.nvim_create_autocmd("FileType", { group = group, pattern = config.filetypes or "*", once = true, callback = say })
+    local pattern = config.filetypes or "*"
+    api.nvim_create_autocmd("FileType", { group = group, pattern = pattern, once = true, callback = say })
   end
 end
 
