@@ -10,7 +10,6 @@ session over the same file and the same buffers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import onnxruntime
 
 from incoder_model.config import ModelConfig
+from incoder_model.processor import busy, cores, quiet_options
 
 FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
 WORK_PER_THREAD = 40_000_000  # weights times tokens; less is not worth a thread
@@ -143,26 +143,12 @@ class Bound:
 
 
 def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what fails is raised, too; nothing is to be printed into an editor's log
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # a waiting thread costs the user's machine nothing
+    options = quiet_options(threads)
+    # Waiting threads look for work all the time that a run lasts, as they would not wake up for what takes microseconds, and sleep
+    # afterwards: then they cost the user's machine nothing.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no base class of their own
         reason = str(error).splitlines()[0]
         raise ValueError(f"ONNX Runtime cannot load it ({reason})") from None
-
-
-def cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def busy(threads: int) -> bool:
-    """Whether so many threads would have to share cores with other programs. Windows does not tell: there they never do."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) - threads + 0.5
