@@ -23,7 +23,7 @@ def test_a_copy_with_the_graph(model_directory: Path, tmp_path: Path) -> None:
     for _ in range(2):  # and again in its place
         assert convert(tmp_path / "step", tmp_path / "out").exit_code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "step"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {CONFIG, GRAPH, GRAPH_VNNI, TOKENIZER, WEIGHTS}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {CONFIG, GRAPH, TOKENIZER, WEIGHTS}
     request = InfillRequest("import math\n", "\n", max_tokens=5)
     texts = {infill(load_model(tmp_path / "out", engine), request).text for engine in ("onnx", "torch")}
     assert len(texts) == 1
