@@ -4,12 +4,14 @@ Keys and values lie in buffers that the graph extends in place: a step copies no
 there are fewer.
 
 A step with little work runs on one thread: more would wait for each other longer than they compute. So does everything while
-other programs keep the processor busy. A long prompt on an idle machine gets all cores that the work is enough for, by a second
-session over the same file and the same buffers.
+others keep the processor busy: two threads of which one has to wait for a core are slower than one. A long prompt on an idle
+machine, and a single token of a large model, get as many threads as the network is worth, by a second session over the same file
+and the same buffers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -21,19 +23,21 @@ from incoder_model.config import ModelConfig
 from incoder_model.processor import busy, cores, quiet_options
 
 FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
-WORK_PER_THREAD = 40_000_000  # weights times tokens; less is not worth a thread
+WORK_PER_THREAD = 20_000_000  # weights times tokens; less is not worth a thread
+THREADS = 4  # at most, for a network that is too small to share a single token's work among more
+WHOLE_ATTENTION = "ORT_GQA_DISABLE_FLASH_ATTENTION"  # of ONNX Runtime, which looks at it when it loads a graph
 
 
 class OnnxEvaluator:
     """See `engine.Evaluator`."""
 
     def __init__(self, graph: Path, config: ModelConfig, fingerprint: str, threads: int | None = None):
-        """`threads`: at most so many; by default the cores that this process may use.
+        """`threads`: at most so many; by default what the network is worth of the cores that this process may use.
 
         Raises ValueError for a file that is no graph, or one that was built for other weights.
         """
         onnxruntime.disable_telemetry_events()
-        self._threads = threads or cores()
+        self._threads = threads or min(cores(), max(THREADS, config.parameters // WORK_PER_THREAD))
         self._config = config
         narrow = _open(graph, 1)
         if narrow.get_modelmeta().custom_metadata_map.get(FINGERPRINT) != fingerprint:
@@ -143,9 +147,11 @@ class Bound:
 
 
 def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
+    # Its attention in tiles spares memory that chunks of a prompt do not take, and is the slower one for them and for a token.
+    os.environ.setdefault(WHOLE_ATTENTION, "1")
     options = quiet_options(threads)
-    # Waiting threads look for work all the time that a run lasts, as they would not wake up for what takes microseconds, and sleep
-    # afterwards: then they cost the user's machine nothing.
+    # Threads look for work as long as a run lasts: to wake them up takes longer than most of it. Afterwards they sleep, and cost
+    # the user's machine nothing.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
