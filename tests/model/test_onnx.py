@@ -1,24 +1,21 @@
-"""The graph and its evaluator say what the network in torch says, however a text is cut, and whatever does not fit is told.
+"""The graph and its evaluator say what the network in torch says, however a text is cut.
 
 A float32 graph is exact but for the order of sums. In an int8 graph activations are rounded to eight bits as well, which moves
 the logits: by at most 3 % of their standard deviation in the root mean square over all tokens, as asserted here, and 3.5 % in the
 graph for exact products, which has one scale for a token where the other has one for a block.
 """
 
-import dataclasses
-import json
 import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_graphs import EXACT, FORMS, ROUNDED, SHAPES, TOKENS, TYPES, add_graphs, evaluator, logits_in_torch, off
 
 from incoder_model import onnx_evaluator, processor
 from incoder_model.checkpoint import (
@@ -26,84 +23,14 @@ from incoder_model.checkpoint import (
     GRAPH,
     GRAPH_VNNI,
     WEIGHTS,
-    ModelDirectoryError,
     graph_files,
     load_transformer,
     read_config,
     save_model,
 )
-from incoder_model.config import ModelConfig
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.loading import load_model
-from incoder_model.onnx_evaluator import OnnxEvaluator
-from incoder_model.onnx_graph import build_graph
-from incoder_model.processor import exact_products
 from incoder_model.quantise import SCALE
-from incoder_model.tokenizer import Tokenizer
-from incoder_model.transformer import Transformer, initialise
-from incoder_model.weight_layout import fingerprint, read_layout
-
-EXACT = 1e-4  # of float32 logits whose standard deviation is about 1
-ROUNDED = {GRAPH: 0.03, GRAPH_VNNI: 0.035}  # of the standard deviation, for int8
-FORMS = [
-    GRAPH,
-    pytest.param(GRAPH_VNNI, marks=pytest.mark.skipif(not exact_products(), reason="its products overflow here")),
-]
-SHAPES = {
-    "one head": ModelConfig(vocab_size=920, d_model=32, layers=1, heads=1, d_ffn=128, context=96),
-    "three heads": ModelConfig(vocab_size=920, d_model=192, layers=3, heads=3, d_ffn=768, context=96),
-    "no blocks of 16": ModelConfig(vocab_size=920, d_model=40, layers=2, heads=1, d_ffn=72, context=96),
-}
-TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
-TOKENS = np.random.default_rng(0).integers(300, 900, 90).tolist()
-
-
-def add_graphs(directory: Path) -> Path:
-    """Both, also where the network is too narrow to gain by the second."""
-    with (directory / WEIGHTS).open("rb") as file:
-        layout = read_layout(file)
-    for name in (GRAPH, GRAPH_VNNI):
-        graph = build_graph(read_config(directory), layout, WEIGHTS, exact_products=name == GRAPH_VNNI)
-        (directory / name).write_bytes(graph)
-    return directory
-
-
-def evaluator(directory: Path, threads: int = 1, graph: str = GRAPH) -> OnnxEvaluator:
-    config = read_config(directory)
-    with (directory / WEIGHTS).open("rb") as file:
-        return OnnxEvaluator(directory / graph, config, fingerprint(config, read_layout(file)), threads)
-
-
-def logits_in_torch(directory: Path, tokens: list[int]) -> np.ndarray:
-    network, _ = load_transformer(directory)
-    with torch.inference_mode():
-        return network.logits(network(torch.tensor([tokens])))[0].numpy()
-
-
-def off(a: np.ndarray, b: np.ndarray) -> float:
-    """The root of the mean squared difference, in standard deviations of `b`."""
-    return float(np.sqrt(np.square(a - b).mean()) / b.std())
-
-
-@pytest.fixture(scope="module")
-def directories(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    root = tmp_path_factory.mktemp("onnx")
-
-    def directory(shape: str, dtype: str) -> Path:
-        path = root / f"{shape} {dtype}"
-        if not path.exists():
-            torch.manual_seed(3)
-            config = dataclasses.replace(SHAPES[shape], vocab_size=tokenizer.vocab_size)
-            network = initialise(Transformer(config))
-            with torch.no_grad():
-                for weight in network.parameters():  # biases and norms that matter
-                    weight.add_(torch.randn_like(weight) * 0.05)
-            save_model(path, network, tokenizer, dtype=TYPES[dtype])
-            add_graphs(path)
-        return path
-
-    return directory
-
 
 # --- the same as torch -------------------------------------------------------------------------------------------
 
@@ -275,110 +202,3 @@ def test_torch_is_not_needed() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "3 False\n"
-
-
-# --- two graphs ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("d_model, dtype, names", [
-    (512, torch.int8, {GRAPH, GRAPH_VNNI}), (512, torch.float16, {GRAPH}), (64, torch.int8, {GRAPH})
-])  # fmt: skip
-def test_who_gains_by_a_second_graph_has_one(
-    tokenizer: Tokenizer, tmp_path: Path, d_model: int, dtype: torch.dtype, names: set[str]
-) -> None:
-    """Both are small, and both find their weights in the same bytes of the same file."""
-    config = ModelConfig(tokenizer.vocab_size, d_model=d_model, layers=1, heads=d_model // 64, d_ffn=64, context=32)
-    save_model(tmp_path / "m", initialise(Transformer(config)), tokenizer, dtype=dtype, graph=True)
-    graphs = {path.name: onnx.load(path, load_external_data=False) for path in (tmp_path / "m").glob("*.onnx")}
-    assert graphs.keys() == names
-    places = [
-        {tuple((entry.key, entry.value) for entry in tensor.external_data) for tensor in graph.graph.initializer}
-        for graph in graphs.values()
-    ]
-    assert all(place == places[0] for place in places)
-    assert load_model(tmp_path / "m", engine="onnx").engine.prefill(TOKENS[:5]).shape == (config.vocab_size,)
-
-
-def test_the_processor_decides_between_them(
-    directories: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory = shutil.copytree(directories("one head", "int8"), tmp_path / "m")
-    (directory / GRAPH_VNNI).write_bytes(b"not a graph")
-    monkeypatch.setattr(processor, "exact_products", lambda: False)
-    assert load_model(directory, engine="onnx")
-    monkeypatch.setattr(processor, "exact_products", lambda: True)
-    with pytest.raises(ModelDirectoryError, match=rf"{GRAPH_VNNI} does not fit its folder.*convert"):
-        load_model(directory, engine="onnx")
-    (directory / GRAPH_VNNI).unlink()  # as in a directory that was made before there was a second graph
-    assert load_model(directory, engine="onnx")
-
-
-# --- what does not fit is told -----------------------------------------------------------------------------------
-
-
-def test_weights_may_lie_anywhere_in_their_file(directories: Callable[[str, str], Path], tmp_path: Path) -> None:
-    """A header of any length puts the values at odd places."""
-    directory = shutil.copytree(directories("three heads", "int8"), tmp_path / "odd")
-    content = (directory / WEIGHTS).read_bytes()
-    (size,) = struct.unpack("<Q", content[:8])
-    header = content[8 : 8 + size].rstrip()
-    header += b" " * (1 - len(header) % 2)
-    (directory / WEIGHTS).write_bytes(struct.pack("<Q", len(header)) + header + content[8 + size :])
-    found = evaluator(add_graphs(directory)).evaluate_each(TOKENS)
-    assert np.array_equal(found, evaluator(directories("three heads", "int8")).evaluate_each(TOKENS))
-
-
-def cut(file: str, share: float) -> Callable[[Path], object]:
-    def edit(directory: Path) -> None:
-        content = (directory / file).read_bytes()
-        (directory / file).write_bytes(content[: int(len(content) * share)])
-
-    return edit
-
-
-def replace_weights(directory: Path) -> None:
-    """By a model of the same shape whose tensors lie elsewhere."""
-    network, tokenizer = load_transformer(directory)
-    save_model(directory.with_name("other"), network, tokenizer, dtype=torch.float16)
-    shutil.copy(directory.with_name("other") / WEIGHTS, directory / WEIGHTS)
-
-
-def change_config(directory: Path) -> None:
-    values = json.loads((directory / "config.json").read_text())
-    (directory / "config.json").write_text(json.dumps({**values, "context": 48}))
-
-
-WRONG = {
-    "no graph": (lambda directory: (directory / GRAPH).unlink(), rf"has no {GRAPH}.*convert .* --to onnx"),
-    "half a graph": (cut(GRAPH, 0.5), r"cannot load it .*convert"),
-    "an empty graph": (cut(GRAPH, 0), r"does not fit its folder.*convert"),
-    "other weights": (replace_weights, r"built for other weights.*convert"),
-    "another shape": (change_config, r"built for other weights.*convert"),
-    "half the weights": (cut(WEIGHTS, 0.5), r"model\.safetensors is damaged \(it ends before"),
-    "no header": (cut(WEIGHTS, 0.0), r"model\.safetensors is damaged \(it does not begin"),
-    "no weights": (lambda directory: (directory / WEIGHTS).unlink(), r"has no model\.safetensors"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_one_sentence(directories: Callable[[str, str], Path], tmp_path: Path, name: str) -> None:
-    damage, message = WRONG[name]
-    directory = shutil.copytree(directories("one head", "int8"), tmp_path / "m")
-    (directory / GRAPH_VNNI).unlink()
-    damage(directory)
-    with pytest.raises(ModelDirectoryError, match=message) as caught:
-        load_model(directory, engine="onnx")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [({"layers": 2}, r"lacks the weight layers\.1\."), ({"heads": 8}, "heads of 4 .* multiple of 8")],
-)
-def test_no_graph_is_built_for_what_cannot_run(
-    directories: Callable[[str, str], Path], changes: dict[str, int], message: str
-) -> None:
-    directory = directories("one head", "int8")
-    config = dataclasses.replace(read_config(directory), **changes)
-    with (directory / WEIGHTS).open("rb") as file, pytest.raises(ValueError, match=message):
-        graph_files(config, file)
