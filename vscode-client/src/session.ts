@@ -8,7 +8,7 @@ import { findServer, type Server } from "./find";
 import { places } from "./places";
 import type { Decision } from "./restarts";
 import type { StatusBar } from "./statusBar";
-import type { Status } from "./statusText";
+import type { Shown, Status } from "./statusText";
 
 export class Session {
   private current: LanguageClient | undefined;
@@ -18,7 +18,7 @@ export class Session {
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
     private readonly bar: StatusBar,
-    private readonly missing: () => void,
+    private readonly missing: () => Promise<void>,
   ) {
     this.settings = new ServerSettings(settingNames(context.extension));
   }
@@ -26,6 +26,11 @@ export class Session {
   /** Where it runs. */
   get client(): LanguageClient | undefined {
     return this.current?.isRunning() ? this.current : undefined;
+  }
+
+  /** What the status bar shows. */
+  get shown(): Shown {
+    return this.bar.last;
   }
 
   /** The names of the commands that the server performs. */
@@ -39,7 +44,7 @@ export class Session {
     if (server === undefined) {
       this.log.info("No server was found.");
       this.bar.show({ state: "missing", message: "Click to install it." });
-      this.missing();
+      void this.missing();
       return;
     }
     this.log.info(`The server is started by ${server.origin}: ${server.command.join(" ")}`);
@@ -55,6 +60,13 @@ export class Session {
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
+  }
+
+  /** The server may read ahead in the file that the user looks at. */
+  focus(editor: vscode.TextEditor | undefined): void {
+    const { client } = this;
+    const textDocument = editor && client?.code2ProtocolConverter.asTextDocumentIdentifier(editor.document);
+    void client?.sendNotification("textDocument/didFocus", textDocument ? { textDocument } : {});
   }
 
   private async run(server: Server): Promise<void> {
@@ -83,7 +95,10 @@ export class Session {
       this.bar.show({ state: "ready", message: "", model: "", latencyMs: null });
     }
     void vscode.commands.executeCommand("setContext", "incoder.running", state === State.Running);
-    void vscode.commands.executeCommand("setContext", "incoder.learns", this.serverCommands.includes("incoder.learn"));
+    for (const able of ["learn", "unlearn"]) {
+      const has = this.serverCommands.includes(`incoder.${able}`);
+      void vscode.commands.executeCommand("setContext", `incoder.${able}s`, has);
+    }
   }
 
   private died(decision: Decision): void {
