@@ -2,8 +2,8 @@
 import * as vscode from "vscode";
 import { TextDocumentContentRequest } from "vscode-languageclient/node";
 import { ask, say } from "./ask";
-import type { Session } from "./session";
 import { counts } from "./counts";
+import type { Session } from "./session";
 
 const PROMPT = vscode.Uri.parse("incoder:/last-prompt.md");
 
@@ -37,9 +37,9 @@ export async function showPrompt(session: Session): Promise<void> {
 }
 
 export async function showStatistics(session: Session): Promise<void> {
-  const numbers = await ask<Record<string, unknown>>(session, "incoder/statistics", null);
+  const numbers = await ask<Record<string, unknown>>(session, "incoder/statistics", {});
   if (numbers) {
     const items = counts(numbers).map(([label, description]) => ({ label, description }));
-    await vscode.window.showQuickPick(items, { title: "InCoder: Since the Server Started", placeHolder: "Nothing of this leaves your machine" });
+    await vscode.window.showQuickPick(items, { title: "InCoder: Statistics", placeHolder: "They stay on this machine." });
   }
 }

@@ -79,6 +79,7 @@ export class Session {
     client.onDidChangeState(({ newState }) => this.changed(newState));
     try {
       await client.start();
+      this.focus(vscode.window.activeTextEditor);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error(`The server did not start: ${reason}`);
