@@ -57,6 +57,7 @@ async function makeEnvironment(
   signal: AbortSignal,
 ): Promise<void> {
   const environment = privateEnvironment(context);
+  report("looking for a Python");
   const python = await suitablePython();
   if (python === undefined) {
     throw new Error("there is no Python 3.10 or newer on PATH.");

@@ -43,7 +43,7 @@ export class Session {
     const server = await findServer(await places(this.context));
     if (server === undefined) {
       this.log.info("No server was found.");
-      this.bar.show({ state: "missing", message: "Click to install it." });
+      this.bar.show({ state: "missing", message: "" });
       void this.missing();
       return;
     }
