@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import * as vscode from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { makeClient } from "./client";
-import { ServerSettings, settingNames } from "./configuration";
+import { settingNames } from "./configuration";
 import { findServer, type Server } from "./find";
 import { places } from "./places";
 import type { Decision } from "./restarts";
@@ -12,7 +12,7 @@ import type { Shown, Status } from "./statusText";
 
 export class Session {
   private current: LanguageClient | undefined;
-  private readonly settings: ServerSettings;
+  private readonly settings: readonly string[];
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -20,7 +20,7 @@ export class Session {
     private readonly bar: StatusBar,
     private readonly missing: () => Promise<void>,
   ) {
-    this.settings = new ServerSettings(settingNames(context.extension));
+    this.settings = settingNames(context.extension);
   }
 
   /** Where it runs. */
