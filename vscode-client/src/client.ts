@@ -9,6 +9,7 @@ import {
   LanguageClient,
   type MessageSignature,
   RevealOutputChannelOn,
+  State,
   type StaticFeature,
   TransportKind,
   type WorkspaceMiddleware,
@@ -40,21 +41,30 @@ export function makeClient(server: Server, around: Surroundings): LanguageClient
     transport: TransportKind.stdio,
     options: { cwd: folder ?? around.folder },
   };
-  const client: LanguageClient = new QuietClient(SECTION, NAME, executable, {
+  const client: QuietClient = new QuietClient(SECTION, NAME, executable, {
     documentSelector: SCHEMES.map((scheme) => ({ scheme })),
     outputChannel: around.log,
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationFailedHandler: () => false, // whoever started the client says why it did not start
     synchronize: { configurationSection: SECTION },
     middleware: { ...ghostText(around.log), workspace: ownValues(around.settings, () => client) },
-    errorHandler: restarting(around.died),
+    errorHandler: restarting(around.died, () => client),
   });
   client.registerFeature(ANNOUNCED);
+  client.onDidChangeState(({ newState }) => {
+    client.ran ||= newState === State.Running;
+  });
   return client;
 }
 
-/** A suggestion that fails is no reason for a message box. */
+/** A suggestion that fails is no reason for a message box; of a server that stops or does not start, we speak ourselves. */
 class QuietClient extends LanguageClient {
+  ran = false;
+
+  override error(message: string, data?: unknown, show: boolean | "force" = true): void {
+    super.error(message, data, show === true);
+  }
+
   override handleFailedRequest<T>(
     type: MessageSignature,
     token: vscode.CancellationToken | undefined,
@@ -103,7 +113,7 @@ function ownValues(names: readonly string[], client: () => LanguageClient): Work
   };
 }
 
-function restarting(died: Surroundings["died"]): ErrorHandler {
+function restarting(died: Surroundings["died"], client: () => QuietClient): ErrorHandler {
   const restarts = new Restarts();
   return {
     error: (_error, _message, count) => ({
@@ -111,9 +121,10 @@ function restarting(died: Surroundings["died"]): ErrorHandler {
       handled: true,
     }),
     closed() {
-      const decision = restarts.decide(Date.now());
+      const decision = restarts.decide(Date.now(), client().ran);
       died(decision);
-      return { action: decision === "give up" ? CloseAction.DoNotRestart : CloseAction.Restart, handled: true };
+      const again = decision === "restart" || decision === "restart and say so";
+      return { action: again ? CloseAction.Restart : CloseAction.DoNotRestart, handled: true };
     },
   };
 }

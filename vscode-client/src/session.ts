@@ -12,6 +12,7 @@ import type { Shown, Status } from "./statusText";
 
 export class Session {
   private current: LanguageClient | undefined;
+  private helped = false;
   private readonly settings: readonly string[];
 
   constructor(
@@ -76,20 +77,21 @@ export class Session {
     const client = makeClient(server, { log, settings, folder, died: (decision) => this.died(decision) });
     this.current = client;
     client.onNotification("incoder/status", (status: Status) => this.bar.show(status));
-    client.onDidChangeState(({ newState }) => this.changed(newState));
+    client.onDidChangeState(({ newState }) => this.changed(newState, server));
+    this.helped = false;
     try {
       await client.start();
       this.focus(vscode.window.activeTextEditor);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.error(`The server did not start: ${reason}`);
-      this.bar.show({ state: "stopped", message: "The server did not start; the log says why." });
-      void this.offerHelp(`InCoder's server did not start. It was to be started by ${server.origin}.`);
+      log.error(`The server did not start: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  private changed(state: State): void {
-    if (state === State.Starting) {
+  private changed(state: State, server: Server): void {
+    if (state === State.StartFailed) {
+      this.bar.show({ state: "stopped", message: "It did not start; the log says why." });
+      void this.offerHelp(`InCoder's server did not start. It was to be started by ${server.origin}.`);
+    } else if (state === State.Starting) {
       this.bar.show({ state: "starting", message: "" });
     } else if (state === State.Running && this.bar.last.state === "starting") {
       // A server that does not speak of its status is ready when it runs.
@@ -112,7 +114,12 @@ export class Session {
     }
   }
 
+  /** Once for each start: what fails in several ways is one failure. */
   private async offerHelp(sentence: string): Promise<void> {
+    if (this.helped) {
+      return;
+    }
+    this.helped = true;
     const chosen = await vscode.window.showWarningMessage(sentence, "Start Again", "Show Log");
     if (chosen === "Start Again") {
       await this.restart();
