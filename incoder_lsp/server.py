@@ -19,7 +19,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import version
+from incoder_lsp import dialect, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
@@ -81,6 +81,7 @@ class Server(LanguageServer):
     def leave(self) -> None:
         """The session is over: what is in the air ends, and the model is there for others."""
         self.completer.forget()
+        self.completer.acceptance.save()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
@@ -88,6 +89,7 @@ class Server(LanguageServer):
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""
         self.settings, problems = read_settings(data, self.settings)
+        self.completer.acceptance.keep = self.settings.statistics
         if problems:
             self.window_log_message(types.LogMessageParams(types.MessageType.Warning, " ".join(problems)))
         self.completer.forget()
@@ -145,8 +147,8 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = ls.documents.get(changed.uri)
     if document is None:
         return
-    ls.completer.drop(changed.uri)
     ls.running.drop(changed.uri)
+    before = document.text
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
@@ -154,6 +156,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         else:
             document.replace(change.text)
     document.version = changed.version
+    ls.completer.edited(changed.uri, before, document.text)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
@@ -206,10 +209,11 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 
 async def statistics(ls: Server, _: Any) -> dict[str, int]:
     """What was asked so far and what it has cost: tokens that went through the network, answers' tokens among them. The
-    network is that of all sessions that share it."""
+    network is that of all sessions that share it. And what became of the suggestions of this session."""
     own = own_model(ls.worker.model)
     evaluated = await ls.worker.ask(lambda _: own.engine.evaluated if own else 0)
-    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0}
+    ls.completer.acceptance.settle()
+    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0, **ls.completer.acceptance.tally.total}
 
 
 async def load_model(ls: Server) -> None:
@@ -269,4 +273,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),
+    *dialect.HANDLERS,
 ]
