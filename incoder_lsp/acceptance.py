@@ -29,6 +29,7 @@ class Shown:
 
     known: Known
     language: str
+    counted: bool = False  # as shown
     furthest: int = 0  # characters of it, the most that ever stood in the text
     accepted: bool = False
 
@@ -72,13 +73,13 @@ class Acceptance:
             return
         page.shown = self._given = Shown(known, language_of(known.question.path))
         if not self._tells:
-            self._count(page.shown.language, "shown")
+            self._show(page.shown)
 
     def told_shown(self, text: str) -> None:
         """The client says by itself what it shows; from now on only that counts as shown."""
         self._tells = True
         if shown := self._told_of(text):
-            self._count(shown.language, "shown")
+            self._show(shown)
 
     def told_part(self, text: str, length: int) -> None:
         """The client says that `length` characters were taken over, which the text may not have told."""
@@ -134,6 +135,11 @@ class Acceptance:
         taken = Accepted(((edit.start, edit.end),), len(edit.inserted), self._clock(), shown.language)
         page.accepted = [*page.accepted, taken][-MOST_ACCEPTED:]
         return Kind.ACCEPTED if now == len(suggestion) else Kind.ACCEPTED_IN_PART
+
+    def _show(self, shown: Shown) -> None:
+        if not shown.counted:
+            self._count(shown.language, "shown")
+        shown.counted = True
 
     def _take(self, shown: Shown, how: str, length: int) -> None:
         if not shown.accepted:
