@@ -127,6 +127,10 @@ async def initialized(ls: Server, _: types.InitializedParams) -> None:
     await load_model(ls)
 
 
+def shutdown(ls: Server, _: None) -> None:
+    ls.completer.acceptance.save()
+
+
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
     before = ls.source
     ls.take_settings(params.settings)
@@ -264,6 +268,7 @@ def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
 HANDLERS: list[tuple[str, Any, Any]] = [
     (types.INITIALIZE, initialize, None),
     (types.INITIALIZED, initialized, None),
+    (types.SHUTDOWN, shutdown, None),
     (types.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
     (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
