@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 KEYS = 16  # pauses that are remembered
 ENOUGH = 4  # of them, before there is a rhythm to speak of
 PAUSE = 1.0  # seconds: a longer one is a thought, and no rhythm
+IN_TIME = 0.75  # of that time: most answers that take no longer come before the next key
+TOO_LATE = 1.25  # of it: few answers that take longer do
 BEAT = 1.5  # usual times between two keys, after which the keys have most likely paused
 LONGEST = 0.3  # seconds that are waited in addition to nothing the user wished for
 SMOOTH = 0.3  # the weight of the newest answer
@@ -50,7 +52,5 @@ class Rhythm:
         pause = self.usual_pause
         if not pause:
             return shortest
-        too_late = min(
-            1.0, max(0.0, 2 * self.latency / pause - 1)
-        )  # 0: in half the time; 1: with the next key or after it
+        too_late = min(1.0, max(0.0, (self.latency / pause - IN_TIME) / (TOO_LATE - IN_TIME)))
         return max(shortest, min(LONGEST, BEAT * pause * too_late))

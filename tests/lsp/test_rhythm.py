@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.rhythm import BEAT, ENOUGH, LONGEST, PAUSE, Rhythm
+from incoder_lsp.rhythm import BEAT, ENOUGH, IN_TIME, LONGEST, PAUSE, TOO_LATE, Rhythm
 
 pauses = st.lists(st.floats(0.001, 5), max_size=30)
 seconds = st.floats(0, 5)
@@ -30,12 +30,12 @@ def test_a_slower_model_is_never_asked_sooner(pauses: list[float], one: float, o
     assert typed(pauses, min(one, other)).wait(0) <= typed(pauses, max(one, other)).wait(0)
 
 
-@given(st.floats(0.02, 0.9), st.floats(0.001, 0.5))
+@given(st.floats(0.02, 0.9), st.floats(0.001, 0.999))
 def test_who_types_slower_than_the_model_answers_does_not_wait(pause: float, share: float):
-    assert typed([pause] * 8, pause * share * 0.99).wait(0.01) == 0.01
+    assert typed([pause] * 8, pause * share * IN_TIME).wait(0.01) == 0.01
 
 
-@given(st.floats(0.02, 0.19), st.floats(1.01, 20))
+@given(st.floats(0.02, 0.19), st.floats(TOO_LATE * 1.01, 20))
 def test_who_types_faster_than_the_model_answers_is_waited_for_longer_than_a_key_takes(pause: float, times: float):
     assert pause * 1.4 < typed([pause] * 8, pause * times).wait(0.01) <= pause * (BEAT + 0.01)
 
