@@ -40,6 +40,23 @@ def test_inside_a_word(text: str, reason: str | None):
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a();|", "after a statement"),
+        ("x;\r\na();|\r\n", "after a statement"),
+        ("if (a) { b[1] = 2; }\nreturn;|\n}", "after a statement"),
+        ("for (;|", None),
+        ("if (a) { b();|", None),
+        ("a();| b();", None),
+        ("a()|;", None),
+        ("a(b)|", None),
+    ],
+)
+def test_after_a_statement(text: str, reason: str | None):
+    assert reason_to_wait(question(text), None) == reason
+
+
+@pytest.mark.parametrize(
     ("texts", "now", "reason"),
     [
         (("ab", "abc"), "abc|", None),
