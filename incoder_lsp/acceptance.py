@@ -23,12 +23,20 @@ SAVE_EVERY = 300.0  # seconds
 MOST_ACCEPTED = 200  # of one document, on their way to five minutes
 
 
+@dataclass(frozen=True)
+class Where:
+    """What a count belongs to."""
+
+    language: str
+    keep: bool  # in the file, too; else only in this session's memory
+
+
 @dataclass
 class Shown:
     """A suggestion that is in front of the user, and what was taken of it."""
 
     known: Known
-    language: str
+    where: Where
     counted: bool = False  # as shown
     furthest: int = 0  # characters of it, the most that ever stood in the text
     accepted: bool = False
@@ -41,7 +49,7 @@ class Accepted:
     pieces: Pieces  # what is left of it
     length: int  # characters, at first
     since: float
-    language: str
+    where: Where
     looks: int = 0  # of TIMES, so far
 
 
@@ -57,7 +65,6 @@ class Acceptance:
     """One session's."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.keep = False  # in the file, what is counted from now on
         self.tally = Tally()
         self._unsaved = Tally()
         self._saved = clock()
@@ -68,10 +75,11 @@ class Acceptance:
 
     def give(self, known: Known) -> None:
         """A suggestion goes to the client."""
-        page = self._pages.setdefault(known.question.uri, Page())
+        asked = known.question
+        page = self._pages.setdefault(asked.uri, Page())
         if page.shown and page.shown.known is known:
             return
-        page.shown = self._given = Shown(known, language_of(known.question.path))
+        page.shown = self._given = Shown(known, Where(language_of(asked.path), asked.settings.statistics))
         if not self._tells:
             self._show(page.shown)
 
@@ -129,32 +137,32 @@ class Acceptance:
         how = _how(suggestion, edit, now)
         if how is None:
             if now == len(suggestion) and not shown.accepted:
-                self._count(shown.language, "typed")
+                self._count(shown.where, "typed")
             return None
         self._take(shown, how, len(edit.inserted))
-        taken = Accepted(((edit.start, edit.end),), len(edit.inserted), self._clock(), shown.language)
+        taken = Accepted(((edit.start, edit.end),), len(edit.inserted), self._clock(), shown.where)
         page.accepted = [*page.accepted, taken][-MOST_ACCEPTED:]
         return Kind.ACCEPTED if now == len(suggestion) else Kind.ACCEPTED_IN_PART
 
     def _show(self, shown: Shown) -> None:
         if not shown.counted:
-            self._count(shown.language, "shown")
+            self._count(shown.where, "shown")
         shown.counted = True
 
     def _take(self, shown: Shown, how: str, length: int) -> None:
         if not shown.accepted:
-            self._count(shown.language, "accepted")
+            self._count(shown.where, "accepted")
         shown.accepted = True
-        self._count(shown.language, how)
-        self._count(shown.language, "characters", length)
+        self._count(shown.where, how)
+        self._count(shown.where, "characters", length)
 
     def _settle(self, page: Page) -> None:
         now = self._clock()
         for one in page.accepted:
             while one.looks < len(TIMES) and now >= one.since + TIMES[one.looks][0]:
                 name = TIMES[one.looks][1]
-                self._count(one.language, f"measured{name}", one.length)
-                self._count(one.language, f"kept{name}", surviving(one.pieces))
+                self._count(one.where, f"measured{name}", one.length)
+                self._count(one.where, f"kept{name}", surviving(one.pieces))
                 one.looks += 1
         page.accepted = [one for one in page.accepted if one.looks < len(TIMES)]
 
@@ -164,10 +172,10 @@ class Acceptance:
         known = given and any(one.text.endswith(text) for one in given.known.answer.suggestions)
         return given if text and known else None
 
-    def _count(self, language: str, count: str, number: int = 1) -> None:
-        self.tally.add(language, count, number)
-        if self.keep:
-            self._unsaved.add(language, count, number)
+    def _count(self, where: Where, count: str, number: int = 1) -> None:
+        self.tally.add(where.language, count, number)
+        if where.keep:
+            self._unsaved.add(where.language, count, number)
 
 
 def _how(suggestion: str, edit: Edit, now: int) -> str | None:

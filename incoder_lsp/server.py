@@ -89,7 +89,6 @@ class Server(LanguageServer):
     def take_settings(self, data: Any) -> None:
         """Put the client's settings in force, and tell the user which ones cannot be."""
         self.settings, problems = read_settings(data, self.settings)
-        self.completer.acceptance.keep = self.settings.statistics
         if problems:
             self.window_log_message(types.LogMessageParams(types.MessageType.Warning, " ".join(problems)))
         self.completer.forget()

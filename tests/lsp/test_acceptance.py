@@ -37,13 +37,14 @@ URI = "file:///a.py"
 class Editor:
     """One document, and the cursor at a bar."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, **settings: Any):
+        self.settings = Settings(**settings)
         self.now = 0.0
         self.acceptance = Acceptance(lambda: self.now)
         self.cursor, self.text = text.index("|"), text.replace("|", "")
 
     def suggested(self, *texts: str, covers: int = 0) -> None:
-        asked = Question(URI, "/a.py", self.text, self.cursor, "\n", False, Settings())
+        asked = Question(URI, "/a.py", self.text, self.cursor, "\n", False, self.settings)
         self.acceptance.give(Known(asked, Answer(tuple(Suggestion(text, covers) for text in texts))))
 
     def insert(self, new: str, covers: int = 0) -> Kind | None:
@@ -228,8 +229,7 @@ def test_processes_lose_nothing_of_each_others(tmp_path: Path):
 def test_it_is_saved_now_and_then_and_only_if_the_user_lets_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for keep, saved in ((False, {}), (True, {"py": {"shown": 1}})):
-        editor = Editor("x = |")
-        editor.acceptance.keep = keep
+        editor = Editor("x = |", statistics=keep)
         editor.suggested("one")
         editor.now = SAVE_EVERY - 1
         editor.insert("x")
@@ -247,7 +247,6 @@ def test_a_place_that_cannot_be_written_costs_a_line_in_the_log(
     (tmp_path / "incoder").write_text("a file")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     editor = Editor("x = |")
-    editor.acceptance.keep = True
     editor.suggested("one")
     editor.acceptance.save()
     assert "cannot be kept in" in caplog.text
