@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from rich import box
 from rich.table import Table
 
 from incoder_lsp.tally import COUNTS, Languages
 
 NOTHING = "–"
-SHARES = {"accepted": "shown", "kept30s": "measured30s", "kept5min": "measured5min"}  # also told as a share of this
-COLUMNS = {
-    "shown": "shown",
-    "accepted": "accepted",
-    "whole": "whole",
-    "line": "by line",
-    "word": "by word",
-    "typed": "typed along",
-    "characters": "characters",
-    "kept30s": "kept 30 s",
-    "kept5min": "kept 5 min",
+Cell = Callable[[dict[str, int]], str]
+
+
+def number(name: str) -> Cell:
+    return lambda counts: f"{counts.get(name, 0):,}"
+
+
+def share(name: str, whole: str) -> Cell:
+    return lambda counts: f"{counts.get(name, 0) / counts[whole]:.0%}" if counts.get(whole) else NOTHING
+
+
+COLUMNS: dict[str, Cell] = {
+    "shown": number("shown"),
+    "taken": number("accepted"),
+    "of shown": share("accepted", "shown"),
+    "whole": number("whole"),
+    "line": number("line"),
+    "word": number("word"),
+    "typed": number("typed"),
+    "characters": number("characters"),
+    "30 s": share("kept30s", "measured30s"),
+    "5 min": share("kept5min", "measured5min"),
 }
+LEGEND = (
+    "taken: something of it was accepted; whole, line, word: how often and by what; typed: by hand to its end; characters: "
+    "accepted; 30 s, 5 min: how many of these were still there."
+)
 
 
 def table_of(since: str, languages: Languages) -> Table:
-    """One row for each language, the most used first, and one for all."""
-    table = Table("language", title=f"Suggestions since {since}", title_justify="left", title_style="bold")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right")
-    order = sorted(languages, key=lambda language: (-languages[language].get("shown", 0), language))
-    for language in order:
-        table.add_row(language, *_cells(languages[language]))
-    if len(order) > 1:
+    """One row for each kind of files, the most used first, and one for all."""
+    table = Table("files", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=LEGEND)
+    table.title, table.title_justify, table.caption_justify = f"Suggestions since {since}", "left", "left"
+    for title in COLUMNS:
+        table.add_column(title, justify="right", no_wrap=True)
+    for language in sorted(languages, key=lambda language: (-languages[language].get("shown", 0), language)):
+        table.add_row(language, *(cell(languages[language]) for cell in COLUMNS.values()))
+    if len(languages) > 1:
         together = {name: sum(one.get(name, 0) for one in languages.values()) for name in COUNTS}
         table.add_section()
-        table.add_row("all", *_cells(together))
+        table.add_row("all", *(cell(together) for cell in COLUMNS.values()))
     return table
-
-
-def _cells(counts: dict[str, int]) -> list[str]:
-    return [_cell(counts, name) for name in COLUMNS]
-
-
-def _cell(counts: dict[str, int], name: str) -> str:
-    number, whole = counts.get(name, 0), counts.get(SHARES.get(name, ""), 0)
-    if name in SHARES and not whole:
-        return NOTHING
-    return f"{number:,} ({number / whole:.0%})" if name in SHARES else f"{number:,}"

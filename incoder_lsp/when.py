@@ -53,8 +53,8 @@ def _inside_word(question: Question, _: Edit | None) -> str | None:
 
 
 def _after_statement(question: Question, _: Edit | None) -> str | None:
-    """A semicolon at the line's end, outside of brackets: of 354 such places in held-out files 95 % are where the line ends, and
-    at 97 % the model has nothing to say. After other closers it says too much that is right."""
+    """A semicolon at the line's end, outside of brackets: of 100 such places in held-out files 92 were where the line ended, and at
+    93 the model had nothing to say. Behind `)`, `]` and strings it is as often right as elsewhere."""
     text, offset = question.text, question.offset
     if text[offset - 1 : offset] != ";" or text[offset : offset + 1] not in ("", "\n", "\r"):
         return None
