@@ -53,8 +53,9 @@ def _inside_word(question: Question, _: Edit | None) -> str | None:
 
 
 def _after_statement(question: Question, _: Edit | None) -> str | None:
-    """A semicolon at the line's end, outside of brackets: of 100 such places in held-out files 92 were where the line ended, and at
-    93 the model had nothing to say. Behind `)`, `]` and strings it is as often right as elsewhere."""
+    """A semicolon at the line's end, outside of brackets: of 200 such places in held-out files 188 were where the line ended; at
+    190 the bundled model had nothing to say, and of its 10 suggestions 3 were right. Behind other closers it is right as often as
+    elsewhere, and behind a brace that is alone on its line it seldom speaks, and then well."""
     text, offset = question.text, question.offset
     if text[offset - 1 : offset] != ";" or text[offset : offset + 1] not in ("", "\n", "\r"):
         return None
