@@ -9,6 +9,7 @@ from incoder_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from incoder_lsp.filters.suggestion import Suggestion
+    from incoder_lsp.notebooks import Around
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Question:
     invoked: bool  # the user asked; otherwise the editor did, because of a key
     settings: Settings
     anchor: int | None = None  # where the prompt's typed part begins, see `context`
+    cells: Around | None = None  # the other cells, where the text is a notebook's cell
 
 
 @dataclass(frozen=True)

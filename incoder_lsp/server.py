@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import version
+from incoder_lsp import notebooks, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
@@ -52,8 +53,15 @@ class Server(LanguageServer):
     def __init__(
         self, model: Source = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
     ):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
-        self.documents: dict[str, Document] = {}
+        super().__init__(
+            "incoder-lsp",
+            version(),
+            notebook_document_sync=notebooks.ALL_CELLS,
+            protocol_cls=Protocol,
+            converter_factory=_converter,
+        )
+        self.documents: dict[str, Document] = {}  # cells of notebooks among them
+        self.notebooks: dict[str, notebooks.Notebook] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
@@ -100,9 +108,12 @@ class Server(LanguageServer):
         document = self.documents.get(uri)
         if document is None:
             return None
-        path = unquote(uri.partition(":")[2].removeprefix("//"))
         offset = document.offset_at(position.line, position.character)
-        return Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+        question = Question(uri, _path(uri), document.text, offset, document.eol, invoked, self.settings)
+        notebook = notebooks.notebook_of(self.notebooks, uri)
+        if notebook is None:
+            return question
+        return replace(question, path=_path(notebook.uri), cells=notebooks.around(notebook, uri, self.documents))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -246,6 +257,10 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         ls.tell(sentence)
 
 
+def _path(uri: str) -> str:
+    return unquote(uri.partition(":")[2].removeprefix("//"))
+
+
 def _word_start(text: str, offset: int) -> int:
     while offset and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
         offset -= 1
@@ -266,6 +281,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *notebooks.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),
