@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -24,15 +23,16 @@ from incoder_lsp import notebooks, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
-from incoder_lsp.backend.address import parse_backend
+from incoder_lsp.backend.address import Address, parse_backend
 from incoder_lsp.completer import Completer
-from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.documents import Document, Encoding, path_of
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.question import Question
 from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
 STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
@@ -61,6 +61,7 @@ class Server(LanguageServer):
             converter_factory=_converter,
         )
         self.documents: dict[str, Document] = {}  # cells of notebooks among them
+        self.surroundings = Surroundings()
         self.notebooks: dict[str, notebooks.Notebook] = {}
         self.settings = Settings()
         self.worker = worker or Worker()
@@ -109,11 +110,15 @@ class Server(LanguageServer):
         if document is None:
             return None
         offset = document.offset_at(position.line, position.character)
-        question = Question(uri, _path(uri), document.text, offset, document.eol, invoked, self.settings)
-        notebook = notebooks.notebook_of(self.notebooks, uri)
-        if notebook is None:
+        question = Question(uri, path_of(uri), document.text, offset, document.eol, invoked, self.settings)
+        if notebook := notebooks.notebook_of(self.notebooks, uri):
+            question = replace(
+                question, path=path_of(notebook.uri), cells=notebooks.around(notebook, uri, self.documents)
+            )
+        if isinstance(self.source, Address) and not self.settings.neighbours_to_backend:
             return question
-        return replace(question, path=_path(notebook.uri), cells=notebooks.around(notebook, uri, self.documents))
+        folders = [path_of(folder) for folder in self.workspace.folders]
+        return replace(question, choice=self.surroundings.choice(question, self.documents, folders))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -162,14 +167,17 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
             document.edit((start.line, start.character), (end.line, end.character), change.text)
+            ls.surroundings.edits.edited(changed.uri, start.line, end.line, change.text)
         else:
             document.replace(change.text)
+            ls.surroundings.edits.forget(changed.uri)
     document.version = changed.version
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
     ls.running.drop(params.text_document.uri)
+    ls.surroundings.edits.forget(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
@@ -255,10 +263,6 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
         log.error("no model: %s", describe(error))
         ls.tell(sentence)
-
-
-def _path(uri: str) -> str:
-    return unquote(uri.partition(":")[2].removeprefix("//"))
 
 
 def _word_start(text: str, offset: int) -> int:

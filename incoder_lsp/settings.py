@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from incoder_lsp.backend.address import ACCEPTS, KEY_VARIABLE, is_backend
 
-GENERAL, SUGGESTIONS, ACTIONS = "General", "Suggestions", "Actions"
+GENERAL, SUGGESTIONS, CONTEXT, ACTIONS = "General", "Suggestions", "Context", "Actions"
 
 Kind = tuple[str, Callable[[Any], bool]]  # what is accepted, in words, and the test of it
 
@@ -34,6 +34,13 @@ def _whole(low: int, high: int) -> Kind:
     return (
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
+    )
+
+
+def _share(low: float, high: float) -> Kind:
+    return (
+        f"a number from {low:g} to {high:g}",
+        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high,
     )
 
 
@@ -66,6 +73,34 @@ class Settings:
     max_tokens: int = setting(SUGGESTIONS, 64, "The longest suggestion, in tokens.", _whole(1, 1024))
     debounce_ms: int = setting(
         SUGGESTIONS, 40, "How long to wait for the next key before asking the model, in milliseconds.", _whole(0, 5000)
+    )
+    left_share: float = setting(
+        CONTEXT,
+        0.7,
+        "How much of what the model reads stands before the cursor, where a file is longer than it can read.",
+        _share(0.1, 0.9),
+    )
+    neighbour_share: float = setting(
+        CONTEXT,
+        0.25,
+        "How much of what the model reads may come from other files, where any of the three switches below is on.",
+        _share(0, 0.5),
+    )
+    neighbour_files: bool = setting(CONTEXT, False, "Show the model pieces of other open files.", SWITCH)
+    neighbour_edits: bool = setting(
+        CONTEXT, False, "Show the model what was edited lately in other open files.", SWITCH
+    )
+    neighbour_imports: bool = setting(
+        CONTEXT,
+        False,
+        "Show the model pieces of the files that a file imports, read from the workspace's folders.",
+        SWITCH,
+    )
+    neighbours_to_backend: bool = setting(
+        CONTEXT,
+        False,
+        "Send pieces of other files to the `backend` as well, where one is set; else it gets those of the current file only.",
+        SWITCH,
     )
     type_hints: bool = setting(
         ACTIONS,

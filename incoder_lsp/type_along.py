@@ -17,7 +17,7 @@ class Known:
     def rest(self, later: Question) -> Answer | None:
         """What is left of the answer for a later question; None where the model must be asked again."""
         earlier, typed = self.question, self._typed(later)
-        if later.offset < earlier.offset or later.invoked > earlier.invoked:
+        if later.offset < earlier.offset or later.invoked > earlier.invoked or later.cells != earlier.cells:
             return None
         if later.text != earlier.text[: earlier.offset] + typed + earlier.text[earlier.offset :]:
             return None
@@ -43,10 +43,18 @@ class Known:
 
 
 def anchored(question: Question, earlier: Question | None) -> Question:
-    """With the anchor of the `earlier` question about the same document, if it still holds."""
-    from incoder_lsp.context import anchor_at, keeps_anchor
+    """With the anchor of the `earlier` question about the same document, if it still holds, and with its neighbours."""
+    from incoder_lsp.context import anchor_at, keeps_anchor, same_place
 
     text, offset, anchor = question.text, question.offset, earlier and earlier.anchor
     if earlier is None or anchor is None or not keeps_anchor(anchor, (earlier.text, earlier.offset), text, offset):
         anchor = anchor_at(text, offset)
-    return replace(question, anchor=anchor)
+    choice = question.choice
+    if (
+        choice
+        and earlier
+        and earlier.choice
+        and same_place(earlier.choice.at, (earlier.text, earlier.offset), text, offset)
+    ):
+        choice = earlier.choice
+    return replace(question, anchor=anchor, choice=choice)
