@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from incoder_lsp.documents import split_lines
+from incoder_lsp.documents import path_of, split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,7 +66,7 @@ def around(notebook: Notebook, cell: str, documents: Mapping[str, Document]) -> 
         ]
         return [text for text in texts if text]
 
-    stem, extension = posixpath.splitext(notebook.uri)
+    stem, extension = posixpath.splitext(path_of(notebook.uri))
     return Around(
         "".join(f"{text}\n\n" for text in shown(notebook.cells[:place])),
         "".join(f"\n\n{text}" for text in shown(notebook.cells[place + 1 :])),
