@@ -29,7 +29,7 @@ from incoder_model.lookup import Lookup
 from incoder_model.sampling import Sampling, choose
 from incoder_model.span import Span, StopReason
 from incoder_model.tokenizer import BOS, Tokenizer
-from incoder_model.window import LEFT_SHARE, STEPS, Neighbour, first_edge, fit, front, in_steps, last_edge
+from incoder_model.window import LEFT_SHARE, STEPS, Neighbour, cut_at_edges, fit, in_steps, show_neighbours
 
 IDLE_CHUNK = 32  # tokens of a prompt between two looks at the stop flag, when nobody waits for it
 LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
@@ -119,31 +119,12 @@ def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = N
     # In steps as well, whether little is typed or nothing, so that it stays the same along a line.
     room = max(min(room, 0), reader.context - frame - in_steps(most, step) - in_steps(typed + 1, step))
     left, right = (tokenizer.encode_side(side) for side in _near([request.left, request.right], reader))
-    if request.neighbours and room > 0:
-        import os
-
-        budget = int(reader.context * request.neighbour_share)
-        if os.environ.get("SPARE"):
-            budget = min(budget, max(0, room - len(left) - len(right)))
-        before = front(request.neighbours, min(budget, room), tokenizer)
-        header, room = [*before, *header], room - len(before)
-    left, right = _cut(left, right, room, step, request.left_share, tokenizer)
+    spare = max(0, room - in_steps(len(left), 4 * step) - len(right))
+    front = show_neighbours(request.neighbours, min(spare, int(reader.context * request.neighbour_share)), tokenizer)
+    left, right = cut_at_edges(left, right, room - len(front), step, request.left_share, tokenizer)
     if reader.config.region if region is None else region:
-        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *header, *left]
-    return [BOS, *header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
-
-
-def _cut(left: list[int], right: list[int], room: int, step: int, left_share: float, tokenizer: Tokenizer):
-    import os
-
-    near_left, near_right = fit(left, right, room, step, left_share)
-    edges = os.environ.get("EDGES", "")
-    if len(near_left) < len(left) and edges:
-        at = first_edge(near_left, step, tokenizer)
-        near_left = near_left[at:]
-    if len(near_right) < len(right) and edges:
-        near_right = near_right[: last_edge(near_right, step, tokenizer)]
-    return near_left, near_right
+        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *front, *header, *left]
+    return [BOS, *front, *header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
 
 
 def infill_holes(

@@ -21,15 +21,10 @@ STEPS = 16  # in so many steps is a window's text cut
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A piece of another file: whole lines of it, shown before this one as training shows them."""
+    """A piece of another file: whole lines of it, shown before this one as training shows them (tokens/neighbours.py)."""
 
     path: str
-    text: str
-
-    @property
-    def document(self) -> str:
-        end = "" if self.text.endswith("\n") else "\n"
-        return f"{metadata.header(metadata.file_attributes(self.path))}{self.text}{end}"
+    text: str  # without its last line end
 
 
 def fit(
@@ -50,29 +45,30 @@ def fit(
     return list(left[in_steps(cut, step) :]), list(right[:for_right])
 
 
-def first_edge(tokens: Sequence[int], within: int, tokenizer: Tokenizer) -> int:
-    """Where the first block begins, or else the first line, of a text that was cut; 0 where neither does `within` tokens."""
-    ends = [place for place, token in enumerate(tokens[:within]) if token in tokenizer.newlines]
-    blocks = [place for place, before in zip(ends[1:], ends, strict=False) if place == before + 1]
-    return (blocks or ends or [-1])[0] + 1
+def cut_at_edges(
+    left: Sequence[int], right: Sequence[int], room: int, step: int, left_share: float, tokenizer: Tokenizer
+) -> tuple[list[int], list[int]]:
+    """The same as `fit`, without the rest of a line or of a block that a cut left: up to a `step` of each side goes."""
+    near_left, near_right = fit(left, right, room, step, left_share)
+    if len(near_left) < len(left):
+        near_left = near_left[_first_edge(near_left[:step], tokenizer) :]
+    if len(near_right) < len(right):
+        tail = max(0, len(near_right) - step)
+        near_right = near_right[: _last_edge(near_right, tail, tokenizer)]
+    return near_left, near_right
 
 
-def last_edge(tokens: Sequence[int], within: int, tokenizer: Tokenizer) -> int:
-    """Where the last line ends of a text that was cut; its length where none does `within` tokens from there."""
-    places = range(len(tokens) - 1, max(-1, len(tokens) - 1 - within), -1)
-    return next((place + 1 for place in places if tokens[place] in tokenizer.newlines), len(tokens))
-
-
-def front(neighbours: Sequence[Neighbour], room: int, tokenizer: Tokenizer) -> list[int]:
-    """The neighbours that fit into `room` tokens, as documents: the best, which is the first, last. The one for which there
-    is not enough left loses its last lines."""
+def show_neighbours(neighbours: Sequence[Neighbour], room: int, tokenizer: Tokenizer) -> list[int]:
+    """Those that fit into `room` tokens, as documents: the best, which comes first, stands last. The one for which there is
+    not enough left loses its last lines."""
     documents: list[list[int]] = []
     for neighbour in neighbours:
-        tokens = tokenizer.encode(neighbour.document)
+        header = tokenizer.encode(metadata.header(metadata.file_attributes(neighbour.path)))
+        tokens = [*header, *tokenizer.encode(f"{neighbour.text}\n")]
         if len(tokens) > room:
-            tokens = tokens[: last_edge(tokens[:room], room, tokenizer)]
-            if sum(token in tokenizer.newlines for token in tokens) < 2:  # a header and nothing under it
-                break
+            tokens = tokens[: _last_edge(tokens[: max(0, room)], len(header), tokenizer)]
+        if not len(header) < len(tokens) <= room or tokens[-1] not in tokenizer.newlines:
+            break
         documents.insert(0, tokens)
         room -= len(tokens)
     return [token for document in documents for token in document]
@@ -81,3 +77,16 @@ def front(neighbours: Sequence[Neighbour], room: int, tokenizer: Tokenizer) -> l
 def in_steps(count: int, step: int) -> int:
     """The next multiple of `step`."""
     return count + -count % step
+
+
+def _first_edge(tokens: Sequence[int], tokenizer: Tokenizer) -> int:
+    """Where the first line after a blank one begins, or else the first line; 0 where none does."""
+    edges = [place + 1 for place, token in enumerate(tokens) if token in tokenizer.newlines]
+    blocks = [edge for edge in edges if edge - 1 in edges or tokenizer.token_bytes[tokens[edge - 1]].count(b"\n") > 1]
+    return (blocks or edges or [0])[0]
+
+
+def _last_edge(tokens: Sequence[int], first: int, tokenizer: Tokenizer) -> int:
+    """Where the last line ends that ends behind `first`; the end of `tokens` where none does."""
+    ends = (place + 1 for place in range(len(tokens) - 1, first - 1, -1) if tokens[place] in tokenizer.newlines)
+    return next(ends, len(tokens))
