@@ -9,7 +9,7 @@ another language, prose among them, are its comments.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from incoder_lsp.documents import Document
+    from incoder_lsp.question import Question
     from incoder_lsp.server import Server
 
 LANGUAGES = {  # by the client's name of a language: how its files end, and what makes a line of them a comment
@@ -72,6 +73,14 @@ def around(notebook: Notebook, cell: str, documents: Mapping[str, Document]) -> 
         "".join(f"\n\n{text}" for text in shown(notebook.cells[place + 1 :])),
         posixpath.basename(stem + (ending or extension)),
     )
+
+
+def among_cells(question: Question, notebooks: Mapping[str, Notebook], documents: Mapping[str, Document]) -> Question:
+    """A question about a cell is one about its notebook, of which it sees the other cells; any other stays as it is."""
+    notebook = notebook_of(notebooks, question.uri)
+    if notebook is None:
+        return question
+    return replace(question, path=path_of(notebook.uri), cells=around(notebook, question.uri, documents))
 
 
 def notebook_of(notebooks: Mapping[str, Notebook], cell: str) -> Notebook | None:

@@ -111,13 +111,11 @@ class Server(LanguageServer):
             return None
         offset = document.offset_at(position.line, position.character)
         question = Question(uri, path_of(uri), document.text, offset, document.eol, invoked, self.settings)
-        if notebook := notebooks.notebook_of(self.notebooks, uri):
-            question = replace(
-                question, path=path_of(notebook.uri), cells=notebooks.around(notebook, uri, self.documents)
-            )
+        question = notebooks.among_cells(question, self.notebooks, self.documents)
         if isinstance(self.source, Address) and not self.settings.neighbours_to_backend:
             return question
-        folders = [path_of(folder) for folder in self.workspace.folders]
+        roots = self.workspace.folders or [self.workspace.root_uri]
+        folders = [path_of(root) for root in roots if root]
         return replace(question, choice=self.surroundings.choice(question, self.documents, folders))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from incoder_lsp.documents import path_of
@@ -54,15 +55,21 @@ class Surroundings:
             return None
         pieces = self.edits.pieces(documents) if settings.neighbour_edits else ()
         texts = ((uri, document.text) for uri, document in documents.items()) if settings.neighbour_files else ()
-        shown = [(path, text) for uri, text in (*pieces, *texts) if (path := path_of(uri)).partition("#")[0] != own]
+        found = [(path_of(uri), text) for uri, text in (*pieces, *texts)]
+        shown = [
+            (path, text) for path, text in found if path != own and not path.startswith(f"{own}#")
+        ]  # its own cells
         imports = self._imports if settings.neighbour_imports else None
         if not shown and not imports:
             return None
 
         def files() -> Iterator[File]:
-            found = [File(path, _LINE_END.sub("\n", text)) for path, text in shown]
-            if imports:
-                found += imports.of(own, question.text, folders)
-            return (file for file in found if not reason_for_silence(file.path, file.text, 0, invoked=False))
+            files = [File(path, _LINE_END.sub("\n", text)) for path, text in shown]
+            if imports and (cells := question.cells):
+                place = str(PurePath(own).with_name(cells.name))
+                files += imports.of(place, f"{cells.above}{question.text}{cells.below}", folders)
+            elif imports:
+                files += imports.of(own, question.text, folders)
+            return (file for file in files if not reason_for_silence(file.path, file.text, 0, invoked=False))
 
         return Choice(question.offset, files)
