@@ -345,6 +345,20 @@ def test_pieces_of_other_files_go_there_only_where_the_user_says_so(launch: Star
     assert "perimeter=1" not in json.dumps([body for _, body, _ in asked])
 
 
+@pytest.mark.parametrize("told", ["rootUri", "workspaceFolders"])
+def test_imported_files_are_read_from_the_workspace(launch: Start, tmp_path: Path, told: str):
+    (tmp_path / "shapes.py").write_text("def perimeter():\n    return 1\n")
+    uri, place = tmp_path.as_uri(), (tmp_path / "mine.py").as_uri()
+    workspace = {"rootUri": uri} if told == "rootUri" else {"workspaceFolders": [{"uri": uri, "name": "w"}]}
+    settings = {"neighbourImports": True, "neighboursToBackend": True}
+    with stand_in(llama) as (url, asked):
+        client = launch([*SERVE, "--no-daemon"])
+        client.start_and_load(initializationOptions={"backend": url, **settings}, **workspace)
+        client.open(place, "import shapes\nside = shapes.perimeter(")
+        client.ask(INLINE, inline(place, 1, 24))
+    assert [one["filename"] for one in asked[-1][1]["input_extra"]] == ["shapes.py"]
+
+
 def test_a_refused_connection_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(
         "HTTP_PROXY", "http://127.0.0.1:1"
