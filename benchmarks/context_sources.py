@@ -1,6 +1,7 @@
 """What should the model be shown? Holes of held-out packages, asked as the editor asks, with each source of context off and on.
 
-    python benchmarks/context_sources.py [--half report|tune] [--cases N] [--arm NAME]... [--minutes N] [--model DIR] [--json OUT]
+    python benchmarks/context_sources.py [--half report|tune] [--cases N] [--arm NAME]... [--minutes N] [--keys N]
+                                         [--seed N] [--model DIR] [--json OUT]
 
 Half of the holes are rests of lines, half whole lines; each arm fills all of them with one line. What is chosen by looking at
 results is chosen on the half "tune", every other package by name, and told of the half "report", the rest.
@@ -59,7 +60,7 @@ ARMS = {
     "left share 0.8": Settings(left_share=0.8),
     "left share 0.9": Settings(left_share=0.9),
 }
-TYPED_FILES, TYPED_KEYS = 4, 60
+TYPED_FILES = 4
 IN_LINE = ("letter", "word")  # kinds of keys
 
 
@@ -117,11 +118,11 @@ def fill(model: Model, packages: Packages, case: Case, settings: Settings, tally
 
 
 def type_again(
-    model: Model, packages: Packages, source: Source, settings: Settings, seed: int
+    model: Model, packages: Packages, source: Source, settings: Settings, seed: int, count: int
 ) -> Iterator[tuple[str, int]]:
     """What each key's prompt costs."""
     earlier: Question | None = None
-    for key in itertools.islice(keys(source.text, np.random.default_rng(seed)), TYPED_KEYS):
+    for key in itertools.islice(keys(source.text, np.random.default_rng(seed)), count):
         asked = anchored(packages.question(source.id, key.after, key.cursor, settings), earlier)
         if situation := situation_of(asked):
             before = model.engine.evaluated
@@ -148,6 +149,7 @@ def main(
     cases: Annotated[int, typer.Option(min=2)] = 320,
     arm: Annotated[list[str] | None, typer.Option(help="Beside the defaults; may be repeated.")] = None,
     minutes: Annotated[float, typer.Option(help="Then no further hole is filled.")] = 8.0,
+    keys_: Annotated[int, typer.Option("--keys", min=1, help="Of each file that is typed again.")] = 60,
     seed: Annotated[int, typer.Option()] = 0,
     model: Annotated[Path, typer.Option()] = BUNDLED,
     as_json: Annotated[Path | None, typer.Option("--json")] = None,
@@ -173,7 +175,7 @@ def main(
         for name, tally in tallies.items():
             fresh = load_model(model)  # another arm's keys must not be in the cache
             for turn, source in typed:
-                tally.tokens += type_again(fresh, packages, source, ARMS[name], turn)
+                tally.tokens += type_again(fresh, packages, source, ARMS[name], turn, keys_)
     base = tallies[DEFAULTS]
     result: dict[str, Any] = {"half": half, "holes": len(base.exact), "seed": seed, "arms": {}}
     for name, tally in tallies.items():
@@ -181,7 +183,7 @@ def main(
         result["arms"][name] = {
             "exact": compared(tally.exact, base.exact),
             "characters": compared(tally.characters, base.characters),
-            "tokens_in_line": statistics.fmean(in_line),
+            "tokens_in_line": statistics.fmean(in_line) if in_line else None,
             "tokens": statistics.fmean(cost for _, cost in tally.tokens),
         }
     show_table(result)
