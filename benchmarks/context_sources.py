@@ -1,7 +1,7 @@
 """What should the model be shown? Holes of held-out packages, asked as the editor asks, with each source of context off and on.
 
-    python benchmarks/context_sources.py [--half report|tune] [--cases N] [--arm NAME]... [--minutes N] [--keys N]
-                                         [--seed N] [--model DIR] [--json OUT]
+    python benchmarks/context_sources.py [--half report|tune] [--cases N] [--arm NAME]... [--minutes N]
+                                         [--longest CHARACTERS] [--keys N] [--seed N] [--model DIR] [--json OUT]
 
 Half of the holes are rests of lines, half whole lines; each arm fills all of them with one line. What is chosen by looking at
 results is chosen on the half "tune", every other package by name, and told of the half "report", the rest.
@@ -10,8 +10,8 @@ results is chosen on the half "tune", every other package by name, and told of t
     characters      the share of a hole's characters that are right up to the first wrong one
     + and -         holes that only the arm, and only the defaults, have right; p is that of McNemar's exact test, and for
                     characters that of the sign test
-    per key         prompt tokens that went through the network for a key within a line, and for any key: held-out files are
-                    typed again (`typist`), and the cache keeps what it can
+    per key         prompt tokens that went through the network for a key within a line, and for any key: short files are typed
+                    again (`typist`), and the cache keeps what it can
 
 Open files are all the others of the package in the sources; imported ones are those that lie there. How much recently edited
 places help cannot be told by files without a history.
@@ -60,7 +60,10 @@ ARMS = {
     "left share 0.8": Settings(left_share=0.8),
     "left share 0.9": Settings(left_share=0.9),
 }
-TYPED_FILES = 4
+TYPED_FILES, TYPED_LENGTHS = (
+    4,
+    range(800, 3500),
+)  # characters: they leave room for others in the bundled model's context
 IN_LINE = ("letter", "word")  # kinds of keys
 
 
@@ -149,6 +152,7 @@ def main(
     cases: Annotated[int, typer.Option(min=2)] = 320,
     arm: Annotated[list[str] | None, typer.Option(help="Beside the defaults; may be repeated.")] = None,
     minutes: Annotated[float, typer.Option(help="Then no further hole is filled.")] = 8.0,
+    longest: Annotated[int | None, typer.Option(help="Characters of a file that has holes.")] = None,
     keys_: Annotated[int, typer.Option("--keys", min=1, help="Of each file that is typed again.")] = 60,
     seed: Annotated[int, typer.Option()] = 0,
     model: Annotated[Path, typer.Option()] = BUNDLED,
@@ -163,14 +167,15 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         packages = Packages(half, Path(folder))
         rng = random.Random(f"{seed} context")
-        holes = [hole for kind in KINDS for hole in draw(packages.sources, kind, cases // len(KINDS), rng)]
+        asked = [one for one in packages.sources if longest is None or len(one.text) <= longest]
+        holes = [hole for kind in KINDS for hole in draw(asked, kind, cases // len(KINDS), rng)]
         rng.shuffle(holes)
         for hole in holes:
             if time.monotonic() > deadline:
                 break
             for name, tally in tallies.items():
                 fill(loaded, packages, hole, ARMS[name], tally)
-        files = [one for one in packages.sources if one.text.isascii() and len(one.text) > 2000]
+        files = [one for one in packages.sources if one.text.isascii() and len(one.text) in TYPED_LENGTHS]
         typed = list(enumerate(rng.sample(files, TYPED_FILES)))
         for name, tally in tallies.items():
             fresh = load_model(model)  # another arm's keys must not be in the cache
