@@ -85,6 +85,7 @@ class Infill:
     log_probability: float  # of the generated text, in nats
     stopped: StopReason
     milliseconds: float
+    chances: tuple[tuple[int, float], ...] = ()  # of each token, its end in `text` and its log-probability, where known
 
 
 def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done | None = None) -> Infill:
@@ -277,4 +278,4 @@ def _say(
 def _filled(span: Span, started: float) -> Infill:
     assert span.stopped
     milliseconds = (time.perf_counter() - started) * 1000
-    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds)
+    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds, span.chances)
