@@ -56,9 +56,10 @@ def holes_of(half: Half, lines: int, blocks: int, seed: int = 2022) -> list[Hole
     found = []
     for source in sources_of(half):
         rng = random.Random(f"{seed} {source.id}")
-        for kind, most in ((_lines(source), lines), (_blocks(source), blocks)):
-            places = list(kind)
-            found += rng.sample(places, min(most, len(places)))
+        text = source.text.replace("\r\n", "\n")
+        for block, places, most in ((False, _lines(text), lines), (True, _blocks(text), blocks)):
+            for start, end in rng.sample(places, min(most, len(places))):
+                found.append(Hole(source.path, source.lang, text[:start], text[start:end], text[end:], block))
     return found
 
 
@@ -71,29 +72,25 @@ def answers(model: Infiller, holes: list[Hole], *, invoked: bool) -> Iterator[An
             yield Answered(hole, situation, model.infill(situation.request, lambda: False))
 
 
-def _lines(source: Source) -> Iterator[Hole]:
-    text = source.text.replace("\r\n", "\n")
-    for start, line in _each_line(text):
-        end = start + len(line)
-        for offset in range(start + len(line) - len(line.lstrip()), end):
-            yield Hole(source.path, source.lang, text[:offset], text[offset:end], text[end:], block=False)
+def _lines(text: str) -> list[tuple[int, int]]:
+    """From every character of every line to the line's end."""
+    lines = [(start + _depth(line), start + len(line)) for start, line in _each_line(text)]
+    return [(offset, end) for start, end in lines for offset in range(start, end)]
 
 
-def _blocks(source: Source) -> Iterator[Hole]:
-    text = source.text.replace("\r\n", "\n")
-    lines = list(_each_line(text))
-    for i, (start, line) in enumerate(lines[:-1]):
-        if not line.rstrip().endswith(BLOCK_STARTS):
-            continue
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """The bodies of blocks, from behind their first line's indentation."""
+    found, lines = [], list(_each_line(text))
+    for i, (_, opener) in enumerate(lines[:-1]):
         body = i + 1
-        while body < len(lines) and (not lines[body][1].strip() or _depth(lines[body][1]) > _depth(line)):
+        while body < len(lines) and (not lines[body][1].strip() or _depth(lines[body][1]) > _depth(opener)):
             body += 1
-        while body > i + 1 and not lines[body - 1][1].strip():
+        while not lines[body - 1][1].strip():
             body -= 1
-        if i + 1 < body <= i + 1 + LONGEST_BODY and lines[i + 1][1].strip():
-            first, (last, ending) = lines[i + 1], lines[body - 1]
-            offset, end = first[0] + _depth(first[1]), last + len(ending)
-            yield Hole(source.path, source.lang, text[:offset], text[offset:end], text[end:], block=True)
+        if opener.rstrip().endswith(BLOCK_STARTS) and i + 1 < body <= i + 1 + LONGEST_BODY and lines[i + 1][1].strip():
+            (first, line), (last, ending) = lines[i + 1], lines[body - 1]
+            found.append((first + _depth(line), last + len(ending)))
+    return found
 
 
 def _each_line(text: str) -> Iterator[tuple[int, str]]:
