@@ -37,6 +37,8 @@ class Situation:
     line_right: str
     path: str
     request: InfillRequest
+    invoked: bool = True  # the user asked
+    settings: Settings = Settings()
 
 
 def situation_at(
@@ -63,7 +65,7 @@ def situation_at(
         one_line=one_line,
         max_tokens=min(settings.max_tokens, ONE_LINE_TOKENS) if one_line else settings.max_tokens,
     )
-    return Situation(left, right, line_left, line_right, path, request)
+    return Situation(left, right, line_left, line_right, path, request, invoked, settings)
 
 
 def anchor_at(text: str, offset: int) -> int:

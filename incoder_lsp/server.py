@@ -28,9 +28,10 @@ from incoder_lsp.completer import Completer
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
+from incoder_lsp.items import placed, word_start
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
-from incoder_lsp.question import Question
+from incoder_lsp.question import Question, Selected, with_selected
 from incoder_lsp.settings import Settings, read_settings
 from incoder_lsp.worker import Worker
 
@@ -102,7 +103,12 @@ class Server(LanguageServer):
             return None
         path = unquote(uri.partition(":")[2].removeprefix("//"))
         offset = document.offset_at(position.line, position.character)
-        return Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+        question = Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+        item = getattr(params.context, "selected_completion_info", None)
+        if item is None:
+            return question
+        start, end = (document.offset_at(place.line, place.character) for place in (item.range.start, item.range.end))
+        return with_selected(question, Selected(start, end, item.text))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -165,16 +171,14 @@ def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
     question = ls.question_at(params, params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked)
     answer = question and await ls.completer.ask(question)
-    if not question or not answer or not answer.suggestions:
+    if not question or not answer:
         return None
-    return types.InlineCompletionList(
-        [
-            types.InlineCompletionItem(
-                one.text, range=ls.range_of(question.uri, question.offset, question.offset + one.covers)
-            )
-            for one in answer.suggestions
-        ]
-    )
+    items = [
+        types.InlineCompletionItem(place.text, range=ls.range_of(question.uri, place.start, place.end))
+        for one in answer.suggestions
+        if (place := placed(question, one))
+    ]
+    return types.InlineCompletionList(items) if items else None
 
 
 async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
@@ -185,7 +189,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
     line = suggestion.text.splitlines()[0] if suggestion and suggestion.text else ""
     if not question or not suggestion or not line:
         return types.CompletionList(is_incomplete=True, items=[])
-    start = _word_start(question.text, question.offset)
+    start = word_start(question.text, question.offset)
     text = question.text[start : question.offset] + line
     snippets = _has_snippets(ls.client_capabilities)
     item = types.CompletionItem(
@@ -244,12 +248,6 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
         log.error("no model: %s", describe(error))
         ls.tell(sentence)
-
-
-def _word_start(text: str, offset: int) -> int:
-    while offset and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
-        offset -= 1
-    return offset
 
 
 def _has_snippets(capabilities: types.ClientCapabilities) -> bool:

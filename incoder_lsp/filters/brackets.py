@@ -32,7 +32,7 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
         expected = waiting[covered : covered + 1]
         if character == "\n":
             if open_here and open_here[-1] in QUOTES:
-                return Suggestion(suggestion.text[:string_start], covered)
+                return Suggestion(suggestion.text[:string_start], covered, whole=False)
             waiting = waiting[:covered]  # a suggestion covers what is on its first line
         elif open_here and character == open_here[-1]:
             open_here.pop()
@@ -48,7 +48,7 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
         elif not open_here and character in PAIRS.values():
             spare -= 1
             if spare < 0:
-                return Suggestion(suggestion.text[:i], covered)
+                return replace(suggestion, text=suggestion.text[:i], covers=covered)
     return replace(suggestion, covers=covered)
 
 
