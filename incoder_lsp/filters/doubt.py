@@ -14,17 +14,20 @@ from incoder_lsp.context import Situation
 from incoder_lsp.filters.suggestion import Drop, Suggestion
 from incoder_model.infill import Infill
 
-LEAST = {"off": -inf, "normal": -1.1, "careful": -0.5}  # log-probability of all that is shown, in nats
+LEAST = {"off": -inf, "normal": -1.6, "careful": -1.0}  # log-probability of all that is shown, in nats
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _QUOTES = "\"'`"
 
 
-def until_doubt(suggestion: Suggestion, infill: Infill, situation: Situation) -> Suggestion | Drop:
+def least_of(situation: Situation) -> float:
+    """How likely all that is shown must be."""
+    return -inf if situation.invoked else LEAST[situation.settings.stop_at_doubt]
+
+
+def until_doubt(suggestion: Suggestion, infill: Infill, least: float) -> Suggestion | Drop:
     """`suggestion` is a beginning of what `infill` says."""
-    if situation.invoked:
-        return suggestion
-    end = certain(infill, LEAST[situation.settings.stop_at_doubt])
+    end = certain(infill, least)
     if end >= len(suggestion.text):
         return suggestion
     text = closed(whole_words(suggestion.text, end))

@@ -10,7 +10,7 @@ import keyword
 import re
 
 from incoder_lsp.context import LEFT_WINDOW, Situation
-from incoder_lsp.filters.python import STRINGS, is_python
+from incoder_lsp.filters.python import STRINGS, is_code
 from incoder_lsp.filters.suggestion import Drop, Suggestion
 
 ALWAYS = {*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "self", "cls", "__name__", "__file__", "__class__"}
@@ -23,7 +23,7 @@ _BOUND = re.compile(
 
 
 def drop_unknown_names(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:
-    if not is_python(situation) or len(situation.left) >= LEFT_WINDOW or "import *" in situation.left:
+    if len(situation.left) >= LEFT_WINDOW or "import *" in situation.left or not is_code(situation):
         return suggestion
     line = situation.line_left + suggestion.text
     if re.match(r"\s*(?:from|import)\b", line):

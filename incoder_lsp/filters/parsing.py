@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from incoder_lsp.context import Situation
-from incoder_lsp.filters.python import STRINGS, Around, around, is_python, parses
+from incoder_lsp.filters.python import STRINGS, Around, around, is_code, parses
 from incoder_lsp.filters.suggestion import Drop, Suggestion
 
 LONGEST = 12  # lines that are asked for one by one
@@ -20,7 +20,7 @@ _SUITE = re.compile(r"^[ \t]*(try|if|elif|else|for|while|with|def|class|async|ex
 
 
 def cut_unparsable(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:
-    if not suggestion.whole or not is_python(situation):
+    if not suggestion.whole or not is_code(situation):
         return suggestion
     place = around(situation)
     margin = re.match(r"\s*", situation.line_left)
@@ -39,7 +39,7 @@ def cut_unparsable(suggestion: Suggestion, situation: Situation) -> Suggestion |
 def _may_stand(place: Around, text: str) -> bool:
     bare = STRINGS.sub("", text).rstrip()
     last = bare[bare.rfind("\n") + 1 :]
-    if _open(bare) or _CONTINUES.search(last):
+    if _open(bare) or _CONTINUES.search(last) or any(text.count(quotes) % 2 for quotes in ('"""', "'''")):
         return True
     endings = [""]
     if suite := _SUITE.search(last):

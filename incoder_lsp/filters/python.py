@@ -1,4 +1,4 @@
-"""What both rules for Python alone must know: which files they are for, and the code around the cursor that parses by itself."""
+"""What both rules for Python alone must know: which places they are for, and the code around the cursor that parses by itself."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ class Around:
     below: str
 
 
-def is_python(situation: Situation) -> bool:
-    return situation.path.endswith(SUFFIXES)
+def is_code(situation: Situation) -> bool:
+    """Python, and the cursor is neither in a comment nor in a string of several lines."""
+    if not situation.path.endswith(SUFFIXES):
+        return False
+    *_, last = (None, *STRINGS.finditer(situation.left))
+    if last is None or last.end() < len(situation.left):
+        return True
+    return not (last[0].startswith("#") or (last[1] and (len(last[0]) < 6 or not last[0].endswith(last[1]))))
 
 
 def around(situation: Situation) -> Around:

