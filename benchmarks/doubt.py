@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from holes import CALIBRATION, REPORT, Answered, answers, holes_of
@@ -47,7 +47,7 @@ class Worth:
 
 def matched(text: str, written: str) -> int:
     """How many characters of a suggestion are what was written; the line's end is, too."""
-    return len(os.path.commonprefix([text, written + "\n"]))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, written + "\n", strict=False)))
 
 
 def worth(answered: Sequence[Answered], least: float | None = None, rules: Sequence[Filter] = FILTERS) -> Worth:

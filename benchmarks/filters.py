@@ -51,7 +51,10 @@ def main() -> None:
     options = parser.parse_args()
     places = holes_of(REPORT, options.lines, options.blocks)
     answered = list(answers(open_source(options.model), places, invoked=options.asked))
-    print(f"{len(answered)} places\n\n| rule | changed | dropped | was right | lost | spared | without it |\n|" + " --- |" * 7)
+    print(
+        f"{len(answered)} places\n\n| rule | changed | dropped | was right | lost | spared | without it |\n|"
+        + " --- |" * 7
+    )
     for rule in FILTERS:
         print(row(rule, answered))
     print(f"| all | | | | | | {worth(answered).utility(COST):.0f} |")

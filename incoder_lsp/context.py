@@ -8,7 +8,7 @@ the same, and with them the engine's cache.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from incoder_lsp.settings import Settings
 from incoder_model import metadata
@@ -38,7 +38,7 @@ class Situation:
     path: str
     request: InfillRequest
     invoked: bool = True  # the user asked
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def situation_at(

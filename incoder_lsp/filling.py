@@ -22,6 +22,7 @@ Fill = Callable[[Infiller, Question, Stop], Answer]
 Prepare = Callable[[Infiller, Question, Stop], None]
 
 DRAWN_FOR_EACH = 2  # that is wanted: some are equal, and some are dropped
+SECONDS = 0.7  # that who has asked waits for others than the likeliest one
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -52,7 +53,7 @@ def _said(model: Infiller, question: Question, request: InfillRequest, stop: Sto
         return [model.infill(request, stop)]
     from incoder_model.candidates import candidates
 
-    return candidates(own, request, others * DRAWN_FOR_EACH, stop)
+    return candidates(own, request, others * DRAWN_FOR_EACH, stop, SECONDS)
 
 
 def prepare(model: Infiller, question: Question, stop: Stop) -> None:

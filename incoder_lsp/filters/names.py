@@ -16,7 +16,9 @@ from incoder_lsp.filters.suggestion import Drop, Suggestion
 ALWAYS = {*dir(builtins), *keyword.kwlist, *keyword.softkwlist, "self", "cls", "__name__", "__file__", "__class__"}
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_USED = re.compile(r"(?<![\w.])([^\W\d]\w*)(?!\w)(?!\s*=[^=])(?![\"'])")  # no attribute, no target or keyword, no prefix
+_USED = re.compile(
+    r"(?<![\w.])([^\W\d]\w*)(?!\w)(?!\s*=[^=])(?![\"'])"
+)  # no attribute, no target or keyword, no prefix
 _BOUND = re.compile(
     r"\b(?:for|as|def|class|lambda|import|global|nonlocal|case)\s+([\w\s,.*()]+)|([^\W\d]\w*)\s*(?::=|:[^=\n]*=(?!=)|=(?!=))"
 )

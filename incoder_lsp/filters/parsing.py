@@ -16,7 +16,9 @@ from incoder_lsp.filters.suggestion import Drop, Suggestion
 LONGEST = 12  # lines that are asked for one by one
 
 _CONTINUES = re.compile(r"[\\,(\[{=]\s*\Z|^\s*@")  # a line that does not end its statement
-_SUITE = re.compile(r"^[ \t]*(try|if|elif|else|for|while|with|def|class|async|except|finally|match|case)\b.*:\s*\Z", re.DOTALL)
+_SUITE = re.compile(
+    r"^[ \t]*(try|if|elif|else|for|while|with|def|class|async|except|finally|match|case)\b.*:\s*\Z", re.DOTALL
+)
 
 
 def cut_unparsable(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:

@@ -7,6 +7,7 @@ says one after the other. What is typed is forced onto each.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -21,15 +22,18 @@ from incoder_model.span import Span
 DRAWN = Sampling(temperature=0.8, top_p=0.95)  # wild enough to differ, tame enough to be code
 
 
-def candidates(model: Model, request: InfillRequest, drawn: int, stop: Stop = never) -> list[Infill]:
+def candidates(
+    model: Model, request: InfillRequest, drawn: int, stop: Stop = never, seconds: float = math.inf
+) -> list[Infill]:
     """The greedy one, and `drawn` others in the order of their mean log-probability; equal ones may be among them.
 
-    The same request gives the same candidates. Once `stop` is up, only those that were ready.
+    The same request gives the same candidates. Those drawn that have not ended after `seconds` are left out; once `stop` is up,
+    all of them are.
     """
     found = [infill(model, replace(request, sampling=Sampling()), stop)]
     if drawn and not stop():
         with suppress(Stopped):
-            found += sorted(_draw(model, request, drawn, stop), key=mean_log_probability, reverse=True)
+            found += sorted(_draw(model, request, drawn, stop, seconds), key=mean_log_probability, reverse=True)
     return found
 
 
@@ -38,7 +42,7 @@ def mean_log_probability(infill: Infill) -> float:
     return infill.log_probability / max(1, infill.tokens)
 
 
-def _draw(model: Model, request: InfillRequest, rows: int, stop: Stop) -> list[Infill]:
+def _draw(model: Model, request: InfillRequest, rows: int, stop: Stop, seconds: float) -> list[Infill]:
     """Raises Stopped when `stop` is up."""
     started = time.perf_counter()
     request = typed_line(model, request)
@@ -51,15 +55,15 @@ def _draw(model: Model, request: InfillRequest, rows: int, stop: Stop) -> list[I
     first = model.engine.prefill(begun, stop)  # (vocab_size,)
     branches = model.engine.branch(rows, most + len(request.typed.encode("utf-8", "replace")))
     if branches is None:
-        return _one_by_one(model, request, rows, stop)
+        return _one_by_one(model, request, rows, stop, started + seconds)
     streams = [np.random.default_rng(row) for row in range(rows)]
     scores = np.broadcast_to(first, (rows, len(first)))
     while True:
         for span, chances, rng in zip(spans, scores, streams, strict=True):
             if not span.stopped:
                 span.take(*choose(chances, DRAWN, rng, span.allowed))
-        if all(span.stopped for span in spans):
-            return [infill_of(span, started) for span in spans]
+        if all(span.stopped for span in spans) or time.perf_counter() - started > seconds:
+            return [infill_of(span, started) for span in spans if span.stopped]
         if stop():
             raise Stopped
         # A row that has ended goes on with any token, and nobody looks.
@@ -67,6 +71,15 @@ def _draw(model: Model, request: InfillRequest, rows: int, stop: Stop) -> list[I
         model.engine.evaluated += rows
 
 
-def _one_by_one(model: Model, request: InfillRequest, rows: int, stop: Stop) -> list[Infill]:
-    drawn = [infill(model, replace(request, sampling=replace(DRAWN, seed=row)), stop) for row in range(rows)]
-    return [one for one in drawn if one.stopped != "cancelled"]
+def _one_by_one(model: Model, request: InfillRequest, rows: int, stop: Stop, until: float) -> list[Infill]:
+    drawn = []
+    for row in range(rows):
+        one = infill(
+            model,
+            replace(request, sampling=replace(DRAWN, seed=row)),
+            lambda: stop() or time.perf_counter() > until,
+        )
+        if one.stopped == "cancelled":
+            break
+        drawn.append(one)
+    return drawn

@@ -25,7 +25,13 @@ GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 
 
 def shown(
-    left: str, said: str, right: str, stopped: StopReason = "end-of-mask", path: str = "case.txt", asked: bool = True, sure: int = -1
+    left: str,
+    said: str,
+    right: str,
+    stopped: StopReason = "end-of-mask",
+    path: str = "case.txt",
+    asked: bool = True,
+    sure: int = -1,
 ) -> Suggestion | Drop:
     """sure: of how many characters the model is; -1 is all."""
     situation = situation_at(left + right, len(left), path, invoked=asked, settings=Settings())

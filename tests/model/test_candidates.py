@@ -11,7 +11,9 @@ from incoder_model.engine import Engine
 from incoder_model.infill import InfillRequest, Model, infill
 from incoder_model.loading import load_model
 
-REQUEST = InfillRequest("import os\n\n\ndef main():\n", "\n    return size\n", typed="    siz", one_line=True, max_tokens=8)
+REQUEST = InfillRequest(
+    "import os\n\n\ndef main():\n", "\n    return size\n", typed="    siz", one_line=True, max_tokens=8
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,7 @@ def test_once_nobody_waits_only_what_was_ready_comes(bundled: Model, looks: int)
     answers = iter([False] * looks)
     found = candidates(bundled, replace(REQUEST, max_tokens=40, one_line=False), 3, stop=lambda: next(answers, True))
     assert len(found) == 1
+
+
+def test_who_waits_no_longer_gets_the_greedy_one(bundled: Model) -> None:
+    assert len(candidates(bundled, replace(REQUEST, max_tokens=40, one_line=False), 3, seconds=0)) < 4
