@@ -54,7 +54,7 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion | 
                 return replace(suggestion, text=suggestion.text[:i], covers=covered)
     closed_below = max(0, -spare)
     if suggestion.whole and len(open_here) > closed_below and not GOES_ON.search(suggestion.text):
-        return Drop("leaves a bracket open")
+        return Drop("unbalanced brackets")
     return replace(suggestion, covers=covered)
 
 

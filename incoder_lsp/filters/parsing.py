@@ -35,7 +35,7 @@ def cut_unparsable(suggestion: Suggestion, situation: Situation) -> Suggestion |
         kept = "\n".join(lines[:count])
         if _may_stand(place, situation.line_left + kept + rest):
             return replace(suggestion, text=kept)
-    return Drop("Python that would not parse")
+    return Drop("would not parse")
 
 
 def _may_stand(place: Around, text: str) -> bool:
