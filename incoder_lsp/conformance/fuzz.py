@@ -46,6 +46,9 @@ SEEDS: tuple[dict[str, Any], ...] = (
     {"method": "$/cancelRequest", "params": {"id": 1}},
     {"method": "textDocument/didClose", "params": {"textDocument": {"uri": URIS[1]}}},
     {"method": "workspace/didChangeConfiguration", "params": {"settings": {"incoder": {"maxTokens": 8}}}},
+    {"method": "incoder/whyNot", "id": 0, "params": {"textDocument": {"uri": URIS[0]}, "position": AT}},
+    {"method": "incoder/statistics", "id": 0},
+    {"method": "workspace/textDocumentContent", "id": 0, "params": {"uri": "incoder:/last-prompt.md"}},
     {"method": "textDocument/didFocus", "params": {"textDocument": {"uri": URIS[0]}}},
     {"method": "textDocument/didShowCompletion", "params": {"item": {"insertText": "x"}}},
     {
