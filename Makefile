@@ -1,8 +1,8 @@
-# Two commands do all set-up: `make demo` to see it work, `make test` to check everything.
+# Two commands do all set-up: `make demo` to see it work, `make test` to check everything. `make docs` builds the manual.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check unit proofs editors clean
+.PHONY: demo test check unit proofs editors docs clean
 
 demo: .venv/installed
 	$(BIN)/incoder-lsp demo
@@ -23,6 +23,10 @@ proofs: .venv/installed-dev
 
 editors: .venv/installed-dev
 	$(BIN)/pytest -m editor
+
+docs: .venv/installed-docs
+	$(BIN)/zensical build --strict --clean
+	@echo "the manual is site/index.html"
 
 # One file for each set of extras, so that `make demo` does not install what only tests need.
 .venv/installed: pyproject.toml
