@@ -2,12 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check unit proofs editors docs clean
+.PHONY: demo test check unit proofs vscode editors docs clean
 
 demo: .venv/installed
 	$(BIN)/incoder-lsp demo
 
-test: check unit proofs editors
+test: check unit proofs vscode editors
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
@@ -20,6 +20,19 @@ unit: .venv/installed-dev
 
 proofs: .venv/installed-dev
 	$(BIN)/pytest -n 2 -m proof --durations=5
+
+# The extension: its types, its own tests, and its settings against the server's; its file is what `editors` installs.
+vscode: .venv/installed-dev
+	@if command -v npm >/dev/null; then $(MAKE) vscode-client/incoder.vsix && npm --prefix vscode-client test && \
+	  $(BIN)/incoder-lsp settings --json | node vscode-client/scripts/settings.mjs --check; \
+	else echo "vscode: skipped, there is no npm"; fi
+
+vscode-client/node_modules: vscode-client/package-lock.json
+	npm --prefix vscode-client ci --no-audit --no-fund
+	touch $@
+
+vscode-client/incoder.vsix: vscode-client/node_modules $(wildcard vscode-client/src/*.ts vscode-client/media/* vscode-client/*.md) vscode-client/package.json
+	npm --prefix vscode-client run package
 
 editors: .venv/installed-dev
 	$(BIN)/pytest -m editor
