@@ -19,7 +19,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, version
+from incoder_lsp import configuring, learning, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
@@ -45,7 +45,7 @@ class Server(LanguageServer):
     """One editor's session: its open files, its settings, its model.
 
     `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
-    editor started us. `user_file`: where the user's settings are.
+    editor started us. `user_file`: where the user's settings are. `learned`: what was learned of repositories, and how.
     """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
@@ -57,6 +57,7 @@ class Server(LanguageServer):
         fill: Fill = fill,
         folder: Path | None = None,
         user_file: Path | None = None,
+        learned: learning.Learning | None = None,
     ):
         super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
         self.documents: dict[str, Document] = {}
@@ -65,12 +66,13 @@ class Server(LanguageServer):
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
         self.kept_hints = inlay.Kept()
+        self.learning = learned or learning.Learning()
         self._model = model
         self._folder = folder or Path()
         self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
-        for name, command in actions.COMMANDS.items():
+        for name, command in {**actions.COMMANDS, **learning.COMMANDS}.items():
             self.command(name)(command)
 
     @property
@@ -80,18 +82,27 @@ class Server(LanguageServer):
 
     @property
     def source(self) -> Source:
-        """Where completions come from: the command line wins, and a server wins over a directory."""
+        """Where completions come from: the command line wins, and a server wins over a directory; where nobody names one it is
+        what was learned of the workspace, or the bundled model."""
         if self._model is not None:
             return self._model
         if self.settings.backend is not None:
             return parse_backend(self.settings.backend)
-        return self._folder / Path(self.settings.model).expanduser() if self.settings.model else None
+        if self.settings.model:
+            return self._folder / Path(self.settings.model).expanduser()
+        return self.learning.model_of([*self.configuration.paths.values()])
+
+    @property
+    def is_free_to_learn(self) -> bool:
+        """Nobody has named a model."""
+        return self._model is None and self.settings.backend is None and not self.settings.model
 
     def tell(self, sentence: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
 
     def leave(self) -> None:
         """The session is over: what is in the air ends, and the model is there for others."""
+        self.learning.leave()
         self.completer.forget()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
