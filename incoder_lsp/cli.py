@@ -223,6 +223,34 @@ def conformance(
     raise typer.Exit(0 if passed else 1)
 
 
+@app.command()
+def stats(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin anew, after printing.")] = False,
+) -> None:
+    """Show what became of suggestions on this machine: shown, accepted, and kept after 30 seconds and 5 minutes."""
+    import json
+
+    from rich.console import Console
+
+    from incoder_lsp.stats import table_of
+    from incoder_lsp.tally import read_statistics, reset_statistics, statistics_path
+
+    path = statistics_path()
+    try:
+        since, languages = read_statistics(path)
+        if as_json:
+            typer.echo(json.dumps({"file": str(path), "since": since or None, "languages": languages}, indent=1))
+        elif languages:
+            Console().print(table_of(since, languages))
+        else:
+            typer.echo(f"Nothing has been suggested yet, or it was not counted; it would stand in {path}.")
+        if reset:
+            reset_statistics(path)
+    except OSError as error:
+        _fail(1, f"{path} cannot be used: {os.strerror(error.errno or 0).lower()}.")
+
+
 def _fail(code: int, sentence: str) -> NoReturn:
     typer.echo(f"incoder-lsp: {sentence}", err=True)
     raise typer.Exit(code)

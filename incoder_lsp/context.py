@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from incoder_lsp.settings import Settings
+from incoder_lsp.when import inside_word
 from incoder_model import metadata
 from incoder_model.infill import InfillRequest, typed_part
 
@@ -51,7 +52,7 @@ def situation_at(
     right = _LINE_END.sub("\n", text[offset : offset + RIGHT_WINDOW])
     line_left = left[left.rfind("\n") + 1 :]
     line_right = right.split("\n", 1)[0]
-    if not invoked and _inside_word(line_left, line_right):
+    if not invoked and inside_word(line_left, line_right):
         return None
     one_line = settings.multi_line == "never" or bool(line_right.strip()) or not (invoked or _starts_block(left, right))
     typed = typed_part(line_left) if anchor is None else _LINE_END.sub("\n", text[anchor:offset])
@@ -96,15 +97,6 @@ def next_line(text: str, offset: int, eol: str) -> tuple[str, int]:
     """The text and the offset after the cursor's line was ended."""
     end = match.start() if (match := _LINE_END.search(text, offset)) else len(text)
     return text[:end] + eol + text[end:], end + len(eol)
-
-
-def _inside_word(line_left: str, line_right: str) -> bool:
-    """The word goes on to the right of the cursor: a suggestion would be read as an edit of it."""
-    return _is_word(line_right[:1]) and _is_word(line_left[-1:])
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def _starts_block(left: str, right: str) -> bool:

@@ -19,7 +19,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, learning, version
+from incoder_lsp import configuring, dialect, learning, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
@@ -104,6 +104,7 @@ class Server(LanguageServer):
         """The session is over: what is in the air ends, and the model is there for others."""
         self.learning.leave()
         self.completer.forget()
+        self.completer.acceptance.save()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
@@ -164,6 +165,10 @@ async def initialized(ls: Server, _: types.InitializedParams) -> None:
     await load_model(ls)
 
 
+def shutdown(ls: Server, _: None) -> None:
+    ls.completer.acceptance.save()
+
+
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     opened = params.text_document
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
@@ -178,8 +183,8 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = ls.documents.get(changed.uri)
     if document is None:
         return
-    ls.completer.drop(changed.uri)
     ls.running.drop(changed.uri)
+    before = document.text
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
@@ -187,6 +192,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         else:
             document.replace(change.text)
     document.version = changed.version
+    ls.completer.edited(changed.uri, before, document.text)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
@@ -239,10 +245,11 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 
 async def statistics(ls: Server, _: Any) -> dict[str, int]:
     """What was asked so far and what it has cost: tokens that went through the network, answers' tokens among them. The
-    network is that of all sessions that share it."""
+    network is that of all sessions that share it. And what became of the suggestions of this session."""
     own = own_model(ls.worker.model)
     evaluated = await ls.worker.ask(lambda _: own.engine.evaluated if own else 0)
-    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0}
+    ls.completer.acceptance.settle()
+    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0, **ls.completer.acceptance.tally.total}
 
 
 async def load_model(ls: Server) -> None:
@@ -293,6 +300,7 @@ def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
 HANDLERS: list[tuple[str, Any, Any]] = [
     (types.INITIALIZE, initialize, None),
     (types.INITIALIZED, initialized, None),
+    (types.SHUTDOWN, shutdown, None),
     (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
     (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
@@ -302,4 +310,5 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),
+    *dialect.HANDLERS,
 ]

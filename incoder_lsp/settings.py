@@ -99,6 +99,13 @@ class Settings:
     gitignored: bool = setting(
         FILES, False, "Suggest unasked in files that git ignores, too; when asked, it always does.", SWITCH
     )
+    mode: Literal["automatic", "subtle", "manual"] = setting(
+        SUGGESTIONS,
+        "automatic",
+        "When to suggest: while you type (automatic); computed while you type and shown at once when you ask (subtle); or "
+        "nothing is computed until you ask (manual).",
+        _one_of("automatic", "subtle", "manual"),
+    )
     multi_line: Literal["auto", "never"] = setting(
         SUGGESTIONS,
         "auto",
@@ -107,7 +114,17 @@ class Settings:
     )
     max_tokens: int = setting(SUGGESTIONS, 64, "The longest suggestion, in tokens.", _whole(1, 1024))
     debounce_ms: int = setting(
-        SUGGESTIONS, 40, "How long to wait for the next key before asking the model, in milliseconds.", _whole(0, 5000)
+        SUGGESTIONS,
+        40,
+        "The shortest wait for the next key before asking the model, in milliseconds. It grows, to 300 at most, while you type "
+        "faster than the model answers.",
+        _whole(0, 5000),
+    )
+    statistics: bool = setting(
+        GENERAL,
+        True,
+        "Add up how many suggestions were shown, accepted and kept, in a file on this machine; `incoder-lsp stats` shows it.",
+        SWITCH,
     )
     type_hints: bool = setting(
         ACTIONS,

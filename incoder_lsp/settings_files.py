@@ -25,6 +25,8 @@ QUIETER: dict[str, Callable[[Any, Any], Any]] = {  # what a workspace's word is 
     "gitignored": lambda users, its: users and its,
     "off_languages": lambda users, its: (*users, *its),
     "off_files": lambda users, its: (*users, *its),
+    "mode": lambda users, its: max(users, its, key=("automatic", "subtle", "manual").index),
+    "statistics": lambda users, its: users and its,
 }
 
 

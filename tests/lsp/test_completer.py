@@ -191,6 +191,142 @@ async def test_what_was_known_is_forgotten_with_the_file_or_the_settings():
     assert len(asked) == 3
 
 
+async def test_what_an_earlier_answer_was_is_not_forgotten_by_a_wrong_key():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q.text) or says("right" if q.text == "x = " else "wrong"))
+    keys = ["x = |", "x = r|", "x = rq|", "x = rqw|", "x = r|", "x = |"]
+    answers = [await completer.ask(question(text, invoked=False, debounce_ms=0)) for text in keys]
+    assert [one.best and one.best.text for one in answers] == ["right", "ight", "wrong", "rong", "ight", "right"]
+    assert asked == ["x = ", "x = rq"]
+
+
+# --- the right moment --------------------------------------------------------------------------------------------
+
+
+class Hands:
+    """Of a person at an editor: each key is an edit and a question."""
+
+    def __init__(self, completer: Completer, text: str, **settings: Any):
+        self.completer, self.text, self.settings = completer, text, {"debounce_ms": 0, **settings}
+
+    async def press(self, text: str, invoked: bool = False) -> str:
+        """The document becomes `text`, with the cursor at a bar; what is suggested there, or why nothing is."""
+        before, self.text = self.text, text.replace("|", "")
+        self.completer.edited("file:///a.py", before, self.text)
+        answer = await self.completer.ask(question(text, invoked=invoked, **self.settings))
+        return answer.best.text if answer.best else answer.why
+
+
+async def test_after_an_accept_an_undo_and_a_deletion_there_is_silence_until_the_next_key():
+    completer = await ready(lambda _, q, stop: says("first(second)" if q.text == "x = f" else "other"))
+    hands = Hands(completer, "x = ")
+    assert await hands.press("x = f|") == "first(second)"
+    assert await hands.press("x = ffirst(second)|") == "after an accepted suggestion"
+    assert await hands.press("x = ffirst(second).|") == "other"
+    assert await hands.press("x = ffirst(second)|") == "after a deletion"
+    assert await hands.press("x = f|") == "after an undo"
+    assert await hands.press("x = f|", invoked=True) == "first(second)"
+    assert await hands.press("x = fo|") == "other"
+    assert await hands.press("x = f|") == "first(second)"  # a wrong key taken back
+    assert await hands.press("x = |") == "after a deletion"
+
+
+async def test_what_is_accepted_word_by_word_stays_suggested():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q) or says("first(second, third)"))
+    hands = Hands(completer, "x =")
+    assert await hands.press("x = |") == "first(second, third)"
+    assert await hands.press("x = first(|") == "second, third)"
+    assert await hands.press("x = first(second, |") == "third)"
+    assert await hands.press("x = first(second, third)|") == "after an accepted suggestion"
+    assert len(asked) == 1
+    assert completer.acceptance.tally.total["word"] == 2
+
+
+async def test_subtle_is_computed_and_shown_when_asked():
+    asked = []
+    completer = await ready(lambda _, q, stop: asked.append(q) or says(f"name{len(asked)}"))
+    hands = Hands(completer, "x =", mode="subtle")
+    assert await hands.press("x = |") == "shown when asked, in subtle mode"
+    assert await hands.press("x = n|") == "shown when asked, in subtle mode"
+    assert completer.acceptance.tally.total["shown"] == 0
+    assert await hands.press("x = n|", invoked=True) == "ame1"
+    assert len(asked) == 1
+    assert completer.acceptance.tally.total["shown"] == 1
+    assert await hands.press("x = na|") == "me1"  # it is shown now, and does not flicker
+    assert await hands.press("x = na|", invoked=True) == "name2"  # once more
+    assert await hands.press("x = nab|") == "shown when asked, in subtle mode"
+
+
+async def test_where_there_was_nothing_in_subtle_mode_who_asks_is_answered_by_the_model():
+    completer = await ready(lambda _, q, stop: says("name") if q.invoked else Answer(why="empty"))
+    hands = Hands(completer, "x =", mode="subtle")
+    await hands.press("x = |")
+    assert await hands.press("x = |", invoked=True) == "name"
+
+
+async def test_manual_asks_nothing_until_it_is_asked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(completer_module, "QUIET_SECONDS", 0)
+    asked = []
+    completer = await ready(
+        lambda _, q, stop: asked.append(q) or says("name"), lambda *_: pytest.fail("nobody wanted it prepared")
+    )
+    hands = Hands(completer, "x =", mode="manual")
+    assert await hands.press("x = |") == "only when asked, in manual mode"
+    assert asked == []
+    assert await hands.press("x = |", invoked=True) == "name"
+    assert await hands.press("x = n|") == "ame"
+    assert await hands.press("x = nu|") == "only when asked, in manual mode"
+    await asyncio.sleep(0.01)
+    assert len(asked) == 1
+
+
+async def test_a_fast_typist_is_waited_for_and_a_slow_one_is_not():
+    waits: list[float] = []
+    for pause in (0.1, 0.6):
+        now = [0.0]
+        completer = await ready(lambda *_: says("z"))
+        completer._clock = lambda now=now: now[0]
+        completer._rhythm = completer._rhythm.answered(0.25)
+        hands = Hands(completer, "", debounce_ms=10)
+        for i in range(8):
+            now[0] += pause
+            completer.edited("file:///a.py", "a" * i, "a" * (i + 1))
+        hands.text = "a" * 8
+        began = asyncio.get_running_loop().time()
+        await hands.press("a" * 8 + "|")
+        waits.append(asyncio.get_running_loop().time() - began)
+    assert waits[0] >= 0.15
+    assert waits[1] >= 0.01
+    assert completer._rhythm.wait(0.01) == 0.01
+
+
+async def test_the_wait_counts_from_the_key_and_not_from_the_question():
+    now = [0.0]
+    completer = await ready(lambda *_: says("z"))
+    completer._clock = lambda: now[0]
+    completer.edited("file:///a.py", "a", "ab")
+    now[0] = 6.0  # as if the client had waited, too
+    asking = completer.ask(question("ab|", invoked=False, debounce_ms=5000))
+    assert await asyncio.wait_for(asking, 4) == says("z")
+
+
+async def test_the_last_question_of_a_document_and_what_came_of_it():
+    completer = await ready(lambda *_: says("name"))
+    assert completer.last("file:///a.py") is None
+    for text, from_cache, why in (("x = |", False, ""), ("x = n|", True, ""), ("x|y", False, "inside a word")):
+        asked = question(text, invoked=False, debounce_ms=0)
+        answer = await completer.ask(asked)
+        last = completer.last("file:///a.py")
+        assert last
+        assert (last.question, last.answer, last.from_cache) == (asked, answer, from_cache)
+        assert last.answer.why == why
+        assert last.milliseconds >= 0
+        assert completer.why_not(asked) == (why or None)
+    completer.forget("file:///a.py")
+    assert completer.last("file:///a.py") is None
+
+
 # --- what the model does when the keys pause ---------------------------------------------------------------------
 
 
