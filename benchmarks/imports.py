@@ -3,9 +3,9 @@ other files of the package are asked for them.
 
     python benchmarks/imports.py [PACKAGE...]
 
-Printed is, for shares of files that must agree, how many of the names that were taken out get an import and how many of those are the
-one that was there; and where a name is one that no other file imports, but another defines. For a package with
-an even number in the list, on which the share in `importing/index.py` is chosen, and for the others, which judge it.
+Printed is, for shares of the files that must agree on what a name is, how many of the names that were taken out get an import, and
+how many of those are the one that was there: for every other package of the list, on which the share in `importing/index.py` is
+chosen, and for the others, which judge it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from incoder_lsp.importing.unresolved import unresolved
 
 PACKAGES = (
     "attr", "fsspec", "hypothesis", "importlinter", "jinja2", "markdown_it", "networkx", "pre_commit", "pygls", "pygments",
-    "_pytest", "rich", "setuptools", "starlette", "typer", "urllib3", "uvicorn", "virtualenv", "werkzeug", "wsproto",
+    "_pytest", "rich", "setuptools", "starlette", "typer", "urllib3", "uvicorn", "virtualenv", "werkzeug", "xdist",
 )  # fmt: skip
 SHARES = (0.0, 0.5, 0.6, 0.75, 0.9, 1.0)
 SMALL = 40  # files: of a larger package as many, so that none outweighs the others

@@ -51,17 +51,23 @@ def forgiving(text: str) -> ast.Module | None:
     """The tree of a text, or of most of it."""
     lines = text.replace("\r\n", "\n").split("\n")
     for _ in range(TRIES):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about somebody else's escape sequences
-                return ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            empty = _WITHOUT_BLOCK.search(error.msg)
-            number = int(empty[1]) if empty else error.lineno or 0
-            if not 0 < number <= len(lines) or lines[number - 1].strip() == "pass":
-                return None
-            line = lines[number - 1]
-            lines[number - 1] = f"{line[: len(line) - len(line.lstrip())]}pass"
-        except (ValueError, RecursionError, MemoryError):
-            return None
+        tree, number, empty = _parsed(lines)
+        if tree or not 0 < number <= len(lines) or lines[number - 1].strip() == "pass":
+            return tree
+        line = lines[number - 1].rstrip()
+        indent = line[: len(line) - len(line.lstrip())]
+        lines[number - 1] = f"{line} pass" if empty and line.endswith(":") else f"{indent}pass"
     return None
+
+
+def _parsed(lines: list[str]) -> tuple[ast.Module | None, int, bool]:
+    """The tree, or the line, from 1, for which there is none, and whether that lacks its block; 0 where no line is to blame."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about somebody else's escape sequences
+            return ast.parse("\n".join(lines)), 0, False
+    except SyntaxError as error:
+        empty = _WITHOUT_BLOCK.search(error.msg)
+        return None, int(empty[1]) if empty else error.lineno or 0, bool(empty)
+    except (ValueError, RecursionError, MemoryError):
+        return None, 0, False
