@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from incoder_lsp.settings import Settings
 from incoder_lsp.when import inside_word
 from incoder_model import metadata
 from incoder_model.infill import InfillRequest, typed_part
+
+if TYPE_CHECKING:
+    from incoder_lsp.surroundings import Choice
 
 LEFT_WINDOW, RIGHT_WINDOW = 16_000, 8_000  # characters; infilling then cuts to what the model's context holds
 WINDOW_STEP = 4_000  # the left window begins at a multiple of it, so that typing on does not move it
@@ -41,14 +45,21 @@ class Situation:
 
 
 def situation_at(
-    text: str, offset: int, path: str, *, invoked: bool, settings: Settings, anchor: int | None = None
+    text: str,
+    offset: int,
+    path: str,
+    *,
+    invoked: bool,
+    settings: Settings,
+    anchor: int | None = None,
+    choice: Choice | None = None,
 ) -> Situation | None:
     """None where nobody would want a suggestion. `invoked`: the user asked for one, so there always is one.
 
-    anchor: where the typed part begins; None is what `anchor_at` says.
+    anchor: where the typed part begins; None is what `anchor_at` says. choice: of pieces of other files, if any are wanted.
     """
     window = max(0, offset - LEFT_WINDOW)
-    left = _LINE_END.sub("\n", text[window - window % WINDOW_STEP : offset])
+    left = _LINE_END.sub("\n", text[_line_start(text, window - window % WINDOW_STEP, offset) : offset])
     right = _LINE_END.sub("\n", text[offset : offset + RIGHT_WINDOW])
     line_left = left[left.rfind("\n") + 1 :]
     line_right = right.split("\n", 1)[0]
@@ -63,6 +74,9 @@ def situation_at(
         typed=typed,
         one_line=one_line,
         max_tokens=min(settings.max_tokens, ONE_LINE_TOKENS) if one_line else settings.max_tokens,
+        left_share=settings.left_share,
+        neighbours=choice.neighbours(left, right) if choice else (),
+        neighbour_share=settings.neighbour_share,
     )
     return Situation(left, right, line_left, line_right, path, request)
 
@@ -83,6 +97,20 @@ def keeps_anchor(anchor: int, before: tuple[str, int], text: str, offset: int) -
         and earlier[:anchor] == text[:anchor]
         and _below(earlier, at) == _below(text, offset)
     )
+
+
+def same_place(origin: int, before: tuple[str, int], text: str, offset: int) -> bool:
+    """Whether the cursor is still about where it was at `origin`: nothing behind it has changed since the text and the offset
+    `before`, and not much was typed. Where that is so, a prompt's beginning should stay as it is."""
+    return abs(offset - origin) <= LONGEST_ANCHORED and _below(*before) == _below(text, offset)
+
+
+def _line_start(text: str, start: int, end: int) -> int:
+    """The first line that begins at `start` or after it, and before `end`; `start` where none does."""
+    if start == 0 or text[start - 1] in "\n\r":
+        return start
+    match = _LINE_END.search(text, start, end)
+    return match.end() if match else start
 
 
 def _below(text: str, offset: int) -> str:

@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from itertools import zip_longest
 from typing import Literal
+from urllib.parse import unquote
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
@@ -44,6 +45,10 @@ def code_units(text: str, encoding: Encoding) -> int:
     return len(text) if text.isascii() else len(text.encode(codec)) // size
 
 
+def path_of(uri: str) -> str:
+    return unquote(uri.partition(":")[2].removeprefix("//"))
+
+
 class Document:
     """One open file. A position is (line, code units), both 0-based; what lies outside the text is moved to its nearest end.
 
@@ -66,6 +71,10 @@ class Document:
         """The line end this file uses, judged by its first line."""
         first = self._lines[0]
         return first[len(_content(first)) :] or "\n"
+
+    def lines(self, first: int, end: int) -> str:
+        """The text of the lines from `first` to before `end`."""
+        return "".join(self._lines[max(0, first) : max(0, end)])
 
     def replace(self, text: str) -> None:
         """The client sent the whole text."""

@@ -47,7 +47,10 @@ def prepare(model: Infiller, question: Question, stop: Stop) -> None:
 def _situation(question: Question) -> Situation | None:
     from incoder_lsp.context import situation_at
 
-    text, offset, path = question.text, question.offset, question.path
+    text, offset, anchor, path = question.text, question.offset, question.anchor, question.path
+    if cells := question.cells:
+        text, offset, path = f"{cells.above}{text}{cells.below}", len(cells.above) + offset, cells.name
+        anchor = None if anchor is None else len(cells.above) + anchor
     return situation_at(
-        text, offset, path, invoked=question.invoked, settings=question.settings, anchor=question.anchor
+        text, offset, path, invoked=question.invoked, settings=question.settings, anchor=anchor, choice=question.choice
     )

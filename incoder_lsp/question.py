@@ -9,6 +9,8 @@ from incoder_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from incoder_lsp.filters.suggestion import Suggestion
+    from incoder_lsp.notebooks import Around
+    from incoder_lsp.surroundings import Choice
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Question:
     place: str = ""  # the path from the workspace folder on
     ignored: bool = False  # by git
     anchor: int | None = None  # where the prompt's typed part begins, see `context`
+    cells: Around | None = None  # the other cells, where the text is a notebook's cell
+    choice: Choice | None = None  # of pieces of other files; None where the user wants none
 
 
 @dataclass(frozen=True)

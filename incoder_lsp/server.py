@@ -9,30 +9,31 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, dialect, learning, version
+from incoder_lsp import configuring, dialect, learning, notebooks, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
-from incoder_lsp.backend.address import parse_backend
+from incoder_lsp.backend.address import Address, parse_backend
 from incoder_lsp.completer import Completer
 from incoder_lsp.configuration import Configuration
-from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.documents import Document, Encoding, path_of
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.question import Question
 from incoder_lsp.settings import Settings
+from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
 STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
@@ -59,8 +60,16 @@ class Server(LanguageServer):
         user_file: Path | None = None,
         learned: learning.Learning | None = None,
     ):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
-        self.documents: dict[str, Document] = {}
+        super().__init__(
+            "incoder-lsp",
+            version(),
+            notebook_document_sync=notebooks.ALL_CELLS,
+            protocol_cls=Protocol,
+            converter_factory=_converter,
+        )
+        self.documents: dict[str, Document] = {}  # cells of notebooks among them
+        self.notebooks: dict[str, notebooks.Notebook] = {}
+        self.surroundings = Surroundings()
         self.configuration = Configuration(user_file, self.note, self.tell)
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
@@ -127,12 +136,11 @@ class Server(LanguageServer):
         document = self.documents.get(uri)
         if document is None:
             return None
-        path = unquote(uri.partition(":")[2].removeprefix("//"))
         offset = document.offset_at(position.line, position.character)
         known = self.configuration
-        return Question(
+        question = Question(
             uri,
-            path,
+            path_of(uri),
             document.text,
             offset,
             document.eol,
@@ -142,6 +150,12 @@ class Server(LanguageServer):
             place=known.place_of(uri),
             ignored=known.is_ignored(uri),
         )
+        question = notebooks.among_cells(question, self.notebooks, self.documents)
+        if isinstance(self.source, Address) and not question.settings.neighbours_to_backend:
+            return question
+        roots = self.workspace.folders or [self.workspace.root_uri]
+        folders = [path_of(root) for root in roots if root]
+        return replace(question, choice=self.surroundings.choice(question, self.documents, folders))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -189,8 +203,10 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
             document.edit((start.line, start.character), (end.line, end.character), change.text)
+            ls.surroundings.edits.edited(changed.uri, start.line, end.line, change.text)
         else:
             document.replace(change.text)
+            ls.surroundings.edits.forget(changed.uri)
     document.version = changed.version
     ls.completer.edited(changed.uri, before, document.text)
 
@@ -198,6 +214,7 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
     ls.running.drop(params.text_document.uri)
+    ls.surroundings.edits.forget(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
@@ -307,6 +324,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
     *configuring.HANDLERS,
+    *notebooks.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),

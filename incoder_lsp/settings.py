@@ -17,7 +17,7 @@ from typing import Any, Literal
 from incoder_lsp.backend.address import ACCEPTS, KEY_VARIABLE, is_backend
 from incoder_lsp.patterns import are_patterns
 
-GENERAL, FILES, SUGGESTIONS, ACTIONS = "General", "Files", "Suggestions", "Actions"
+GENERAL, FILES, SUGGESTIONS, CONTEXT, ACTIONS = "General", "Files", "Suggestions", "Context", "Actions"
 
 Values = dict[str, Any]  # by field of Settings, each of its kind
 OF_EDITORS = ("command", "trace")  # settings of our editor clients, which send them with ours
@@ -47,6 +47,14 @@ def _whole(low: int, high: int) -> Kind:
         f"a whole number from {low} to {high}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high,
         {"type": "integer", "minimum": low, "maximum": high},
+    )
+
+
+def _share(low: float, high: float) -> Kind:
+    return Kind(
+        f"a number from {low:g} to {high:g}",
+        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and low <= v <= high,
+        {"type": "number", "minimum": low, "maximum": high},
     )
 
 
@@ -82,6 +90,12 @@ class Settings:
         "A server that completes instead of a model: llama.cpp's, vLLM, or another `incoder-lsp serve --http`. The code around "
         f"the cursor is sent there, and nowhere else. Its key, if it wants one, is read from {KEY_VARIABLE}.",
         SERVER,
+    )
+    statistics: bool = setting(
+        GENERAL,
+        True,
+        "Add up how many suggestions were shown, accepted and kept, in a file on this machine; `incoder-lsp stats` shows it.",
+        SWITCH,
     )
     off_languages: tuple[str, ...] = setting(
         FILES,
@@ -120,10 +134,32 @@ class Settings:
         "faster than the model answers.",
         _whole(0, 5000),
     )
-    statistics: bool = setting(
-        GENERAL,
-        True,
-        "Add up how many suggestions were shown, accepted and kept, in a file on this machine; `incoder-lsp stats` shows it.",
+    left_share: float = setting(
+        CONTEXT,
+        0.7,
+        "How much of what the model reads stands before the cursor, where a file is longer than it can read.",
+        _share(0.1, 0.9),
+    )
+    neighbour_share: float = setting(
+        CONTEXT,
+        0.25,
+        "How much of what the model reads may come from other files, where any of the three switches below is on.",
+        _share(0, 0.5),
+    )
+    neighbour_files: bool = setting(CONTEXT, False, "Show the model pieces of other open files.", SWITCH)
+    neighbour_edits: bool = setting(
+        CONTEXT, False, "Show the model what was edited lately in other open files.", SWITCH
+    )
+    neighbour_imports: bool = setting(
+        CONTEXT,
+        False,
+        "Show the model pieces of the files that a file imports, read from the workspace's folders.",
+        SWITCH,
+    )
+    neighbours_to_backend: bool = setting(
+        CONTEXT,
+        False,
+        "Send pieces of other files to the `backend` as well, where one is set; else it gets those of the current file only.",
         SWITCH,
     )
     type_hints: bool = setting(

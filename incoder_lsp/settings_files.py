@@ -27,6 +27,7 @@ QUIETER: dict[str, Callable[[Any, Any], Any]] = {  # what a workspace's word is 
     "off_files": lambda users, its: (*users, *its),
     "mode": lambda users, its: max(users, its, key=("automatic", "subtle", "manual").index),
     "statistics": lambda users, its: users and its,
+    "neighbours_to_backend": lambda users, its: users and its,
 }
 
 

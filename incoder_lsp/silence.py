@@ -130,17 +130,26 @@ def is_secret(path: str, place: str = "") -> bool:
     return bool(data or _is_any(whole.name, SECRETS) or SECRET_FOLDERS.intersection(whole.parts[:-1]))
 
 
+def is_private(path: str, text: str = "") -> bool:
+    """Is the file no neighbour for the others: because it may hold secrets, or because no person has written it?"""
+    return is_secret(path, path) or _unwritten(path, text) is not None
+
+
 def _unasked(question: Question) -> str | None:
-    name, text = PurePosixPath(question.path.lower()).name, question.text
     if question.ignored and not question.settings.gitignored:
         return "git ignores the file"
+    return _unwritten(question.path, question.text, question.offset)
+
+
+def _unwritten(path: str, text: str, offset: int = 0) -> str | None:
+    name = PurePosixPath(path.lower()).name
     if _is_any(name, DOUBTFUL):
         return "the file may hold a password among its settings"
     if len(text) > LARGEST:
         return "the file is very large"
     if "\0" in text:
         return "the file is binary"
-    if _is_any(name, MINIFIED) or _line_length(text, question.offset) > LONGEST_LINE:
+    if _is_any(name, MINIFIED) or _line_length(text, offset) > LONGEST_LINE:
         return "the file is minified"
     return None
 

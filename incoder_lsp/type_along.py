@@ -30,7 +30,7 @@ class Known:
         """
         asked = self.question
         seen = not (self.hidden and self.answer.suggestions)
-        if later.offset < asked.offset or (later.invoked > asked.invoked and seen):
+        if later.offset < asked.offset or later.cells != asked.cells or (later.invoked > asked.invoked and seen):
             return None
         if later.offset == asked.offset and later.text == asked.text:
             return self.answer
@@ -89,10 +89,18 @@ class Known:
 
 
 def anchored(question: Question, earlier: Question | None) -> Question:
-    """With the anchor of the `earlier` question about the same document, if it still holds."""
-    from incoder_lsp.context import anchor_at, keeps_anchor
+    """With the anchor of the `earlier` question about the same document, if it still holds, and with its neighbours."""
+    from incoder_lsp.context import anchor_at, keeps_anchor, same_place
 
     text, offset, anchor = question.text, question.offset, earlier and earlier.anchor
     if earlier is None or anchor is None or not keeps_anchor(anchor, (earlier.text, earlier.offset), text, offset):
         anchor = anchor_at(text, offset)
-    return replace(question, anchor=anchor)
+    choice = question.choice
+    if (
+        choice
+        and earlier
+        and earlier.choice
+        and same_place(earlier.choice.at, (earlier.text, earlier.offset), text, offset)
+    ):
+        choice = earlier.choice
+    return replace(question, anchor=anchor, choice=choice)

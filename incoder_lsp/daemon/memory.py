@@ -32,8 +32,9 @@ class Memory:
         self._initialized = False
         self._encoding: Any = "utf-16"
         self._settings: dict[bytes, None] = {}  # each adds to those before; of equal ones the last counts
-        self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri
+        self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri, notebooks' cells among them
         self._registered: dict[str, str] = {}  # what the daemon asked the editor for: methods by id
+        self._notebooks: dict[str, dict[str, Any]] = {}  # as they were opened, with the cells they have now
 
     def sent(self, body: bytes) -> None:
         message = _parsed(body)
@@ -54,6 +55,8 @@ class Memory:
             self._initialize = _with_folders(self._initialize, _dict(_dict(message.get("params")).get("event")))
         elif method in DOCUMENTS and self._initialize is not None:
             self._mirror(method, _dict(message.get("params")))
+        elif method in NOTEBOOKS and self._initialize is not None:
+            self._mirror_notebook(method, _dict(message.get("params")))
 
     def received(self, body: bytes) -> bool:
         """Is this for the editor? Not if it answers what only we asked."""
@@ -107,9 +110,21 @@ class Memory:
         if self._initialized:
             yield _message(method="initialized", params={})
         yield from self._settings
-        for uri, (language, document) in self._documents.items():
-            opened = {"uri": uri, "languageId": language, "version": document.version, "text": document.text}
-            yield _message(method="textDocument/didOpen", params={"textDocument": opened})
+        cells: set[str] = set()
+        for notebook in self._notebooks.values():
+            own = [cell["document"] for cell in notebook["cells"] if cell["document"] in self._documents]
+            opened = [self._opened(cell) for cell in own]
+            yield _message(
+                method="notebookDocument/didOpen", params={"notebookDocument": notebook, "cellTextDocuments": opened}
+            )
+            cells.update(own)
+        for uri in self._documents:
+            if uri not in cells:
+                yield _message(method="textDocument/didOpen", params={"textDocument": self._opened(uri)})
+
+    def _opened(self, uri: str) -> dict[str, Any]:
+        language, document = self._documents[uri]
+        return {"uri": uri, "languageId": language, "version": document.version, "text": document.text}
 
     def _answered(self, asked: dict[str, Any], result: Any) -> None:
         if asked.get("method") == "shutdown":
@@ -133,8 +148,45 @@ class Memory:
         except (KeyError, TypeError):
             self._documents.pop(uri, None)
 
+    def _mirror_notebook(self, method: str, params: dict[str, Any]) -> None:
+        """As the server does it: cells are documents. A notebook whose change cannot be read is forgotten with its cells."""
+        described = _dict(params.get("notebookDocument"))
+        uri = str(described.get("uri"))
+        try:
+            if method == "notebookDocument/didOpen":
+                self._notebooks[uri] = {**described, "cells": [_cell(cell) for cell in described["cells"]]}
+                self._mirror_cells("didOpen", params["cellTextDocuments"])
+            elif method == "notebookDocument/didClose":
+                self._forget_notebook(uri)
+            elif notebook := self._notebooks.get(uri):
+                notebook["version"] = _number(described["version"])
+                changed = _dict(params["change"].get("cells"))
+                if structure := changed.get("structure"):
+                    array = structure["array"]
+                    first, count = _number(array["start"]), _number(array["deleteCount"])
+                    notebook["cells"][first : first + count] = [_cell(cell) for cell in array.get("cells") or []]
+                    self._mirror_cells("didOpen", structure.get("didOpen") or [])
+                    self._mirror_cells("didClose", structure.get("didClose") or [])
+                for content in changed.get("textContent") or []:
+                    self._mirror_cells("didChange", [content["document"]], content["changes"])
+        except (AttributeError, KeyError, TypeError):
+            self._forget_notebook(uri)
+
+    def _mirror_cells(self, what: str, cells: Any, changes: Any = None) -> None:
+        for cell in cells:
+            self._mirror(f"textDocument/{what}", {"textDocument": cell, "contentChanges": changes})
+
+    def _forget_notebook(self, uri: str) -> None:
+        for cell in self._notebooks.pop(uri, {"cells": []})["cells"]:
+            self._documents.pop(cell["document"], None)
+
 
 DOCUMENTS = ("textDocument/didOpen", "textDocument/didChange", "textDocument/didClose")
+NOTEBOOKS = ("notebookDocument/didOpen", "notebookDocument/didChange", "notebookDocument/didClose")
+
+
+def _cell(cell: Any) -> dict[str, Any]:
+    return {**cell, "document": _text(cell["document"])}
 
 
 def _registrations(message: dict[str, Any], name: str) -> dict[str, str]:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SERVE, Start
 from http_place import http_server
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_client import INLINE, RawClient, inline
 
 from incoder_lsp.backend import client as room
 from incoder_lsp.backend.address import Address, parse_backend
@@ -319,6 +321,42 @@ def test_the_user_is_told_once_and_the_log_once_each_way(
     away = f"the backend at {url} gives no completions: it answers with status 503, Loading model."
     assert told == [away, away]
     assert [record.message for record in caplog.records] == [away, f"the backend at {url} answers again", away]
+
+
+def test_pieces_of_other_files_go_there_only_where_the_user_says_so(launch: Start):
+    secret, other, mine = "file:///w/.env", "file:///w/other.py", "file:///w/mine.py"
+
+    def extra(client: RawClient) -> Any:
+        client.change(mine, {"text": "side = perimeter("})
+        client.ask(INLINE, inline(mine, 0, 17))
+        return asked[-1][1].get("input_extra")
+
+    with stand_in(llama) as (url, asked):
+        client = launch([*SERVE, "--no-daemon"])
+        client.start_and_load(initializationOptions={"backend": url, "neighbourFiles": True})
+        client.open(secret, "perimeter=1")
+        client.open(other, "def perimeter():\n    return 1\n")
+        client.open(mine, "")
+        assert extra(client) is None
+        client.notify("workspace/didChangeConfiguration", {"settings": {"neighboursToBackend": True}})
+        assert extra(client) == [{"filename": "other.py", "text": "def perimeter():\n    return 1\n\n"}]
+        client.notify("workspace/didChangeConfiguration", {"settings": {"neighbourFiles": False}})
+        assert extra(client) is None
+    assert "perimeter=1" not in json.dumps([body for _, body, _ in asked])
+
+
+@pytest.mark.parametrize("told", ["rootUri", "workspaceFolders"])
+def test_imported_files_are_read_from_the_workspace(launch: Start, tmp_path: Path, told: str):
+    (tmp_path / "shapes.py").write_text("def perimeter():\n    return 1\n")
+    uri, place = tmp_path.as_uri(), (tmp_path / "mine.py").as_uri()
+    workspace = {"rootUri": uri} if told == "rootUri" else {"workspaceFolders": [{"uri": uri, "name": "w"}]}
+    settings = {"neighbourImports": True, "neighboursToBackend": True}
+    with stand_in(llama) as (url, asked):
+        client = launch([*SERVE, "--no-daemon"])
+        client.start_and_load(initializationOptions={"backend": url, **settings}, **workspace)
+        client.open(place, "import shapes\nside = shapes.perimeter(")
+        client.ask(INLINE, inline(place, 1, 24))
+    assert [one["filename"] for one in asked[-1][1]["input_extra"]] == ["shapes.py"]
 
 
 def test_a_refused_connection_is_told(monkeypatch: pytest.MonkeyPatch):
