@@ -51,6 +51,7 @@ def _situation(question: Question) -> Situation | None:
     if cells := question.cells:
         text, offset, path = f"{cells.above}{text}{cells.below}", len(cells.above) + offset, cells.name
         anchor = None if anchor is None else len(cells.above) + anchor
-    return situation_at(
+    situation = situation_at(
         text, offset, path, invoked=question.invoked, settings=question.settings, anchor=anchor, choice=question.choice
     )
+    return situation and replace(situation, importable=question.importable)

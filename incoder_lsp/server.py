@@ -28,6 +28,8 @@ from incoder_lsp.completer import Completer
 from incoder_lsp.configuration import Configuration
 from incoder_lsp.documents import Document, Encoding, path_of
 from incoder_lsp.filling import Fill, fill
+from incoder_lsp.importing import accepted as importing
+from incoder_lsp.importing.workspace import Workspace
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
@@ -75,13 +77,14 @@ class Server(LanguageServer):
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
         self.kept_hints = inlay.Kept()
+        self.importing = Workspace()
         self.learning = learned or learning.Learning()
         self._model = model
         self._folder = folder or Path()
         self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
-        for name, command in {**actions.COMMANDS, **learning.COMMANDS}.items():
+        for name, command in {**actions.COMMANDS, **learning.COMMANDS, **importing.COMMANDS}.items():
             self.command(name)(command)
 
     @property
@@ -149,6 +152,7 @@ class Server(LanguageServer):
             language=document.language,
             place=known.place_of(uri),
             ignored=known.is_ignored(uri),
+            importable=importing.importable(self, uri),
         )
         question = notebooks.among_cells(question, self.notebooks, self.documents)
         if isinstance(self.source, Address) and not question.settings.neighbours_to_backend:
@@ -190,6 +194,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
     configuring.look(ls)
+    importing.importable(ls, opened.uri)  # what it may import is read before it is asked for
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -226,7 +231,9 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
     return types.InlineCompletionList(
         [
             types.InlineCompletionItem(
-                one.text, range=ls.range_of(question.uri, question.offset, question.offset + one.covers)
+                one.text,
+                range=ls.range_of(question.uri, question.offset, question.offset + one.covers),
+                command=importing.command_for(question.uri, one.imports),
             )
             for one in answer.suggestions
         ]
@@ -256,6 +263,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
             ls.range_of(question.uri, start, question.offset + suggestion.covers),
             SNIPPET_SYNTAX.sub(r"\\\g<0>", text) if snippets else text,
         ),
+        command=importing.command_for(question.uri, suggestion.imports),
     )
     return types.CompletionList(is_incomplete=True, items=[item])
 

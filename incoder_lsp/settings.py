@@ -127,6 +127,12 @@ class Settings:
         _one_of("auto", "never"),
     )
     max_tokens: int = setting(SUGGESTIONS, 64, "The longest suggestion, in tokens.", _whole(1, 1024))
+    completion_imports: bool = setting(
+        SUGGESTIONS,
+        True,
+        "Accepting a suggestion also imports the names that its Python file lacks, as the workspace's other files import them.",
+        SWITCH,
+    )
     debounce_ms: int = setting(
         SUGGESTIONS,
         40,

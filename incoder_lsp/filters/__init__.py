@@ -11,6 +11,7 @@ from functools import reduce
 from incoder_lsp.context import Situation
 from incoder_lsp.filters.brackets import cover_closers
 from incoder_lsp.filters.empty import drop_empty
+from incoder_lsp.filters.importing import note_imports
 from incoder_lsp.filters.metadata import cut_metadata
 from incoder_lsp.filters.overlap import drop_overlap
 from incoder_lsp.filters.repetition import drop_circles
@@ -22,7 +23,7 @@ __all__ = ["Drop", "Suggestion", "filter_suggestion"]
 
 Filter = Callable[[Suggestion, Situation], Suggestion | Drop]
 
-FILTERS: tuple[Filter, ...] = (cut_metadata, drop_circles, drop_overlap, cover_closers, drop_empty)
+FILTERS: tuple[Filter, ...] = (cut_metadata, drop_circles, drop_overlap, cover_closers, drop_empty, note_imports)
 
 
 def filter_suggestion(infill: Infill, situation: Situation) -> Suggestion | Drop:

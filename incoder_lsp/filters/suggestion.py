@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Suggestion:
     text: str
     covers: int = 0  # characters right of the cursor, on its line, that the text stands in for
+    imports: tuple[str, ...] = ()  # names in it that the file lacks and may import
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
@@ -20,6 +20,8 @@ from incoder_lsp.actions.edits import workspace_edit
 from incoder_lsp.actions.running import Session as Actions
 from incoder_lsp.actions.running import encoding_of, view_of
 from incoder_lsp.actions.source import parse
+from incoder_lsp.configuration import Configuration
+from incoder_lsp.documents import Document
 from incoder_lsp.importing.placing import edit_for
 from incoder_lsp.importing.statements import Import
 from incoder_lsp.importing.unresolved import unresolved
@@ -35,13 +37,27 @@ class Session(Actions):
     importing: Workspace
 
 
-def importable(ls: Session, uri: str) -> Importable | None:
+class Files(Protocol):
+    """The part of it that knows what a file may import."""
+
+    documents: dict[str, Document]
+    configuration: Configuration
+    importing: Workspace
+
+    @property
+    def client_capabilities(self) -> types.ClientCapabilities: ...
+
+
+def importable(ls: Files, uri: str) -> Importable | None:
     """What a document may import; None where it is nothing or the editor makes no edits for us."""
     path, workspace = _path(uri), ls.client_capabilities.workspace
     settings = ls.configuration.settings_of(uri)
     if path is None or not (settings.completion_imports and workspace and workspace.apply_edit):
         return None
-    opened = {place: document.text for one, document in ls.documents.items() if (place := _path(one))}
+
+    def opened() -> dict[Path, str]:
+        return {place: document.text for one, document in ls.documents.items() if (place := _path(one))}
+
     return ls.importing.importable(path, ls.configuration.paths.values(), opened)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ FRESH = 60.0  # seconds
 MOST_FILES, LARGEST = 3000, 300_000  # bytes
 FOREIGN = ("node_modules", "site-packages", "dist-packages", "__pycache__")
 
+Opened = Callable[[], Mapping[Path, str]]
 Stamp = tuple[int, int]  # time and size of a file as it was read
 
 
@@ -53,7 +54,7 @@ class Workspace:
     def __init__(self) -> None:
         self._folders: dict[Path, Folder] = {}
 
-    def importable(self, path: Path, folders: Iterable[Path], opened: Mapping[Path, str]) -> Importable | None:
+    def importable(self, path: Path, folders: Iterable[Path], opened: Opened) -> Importable | None:
         """What the file at `path` may import. opened: the texts of open files. None for what is no Python in a folder."""
         if path.suffix not in (".py", ".pyw"):
             return None
@@ -64,7 +65,7 @@ class Workspace:
         known = self._folders.setdefault(root, Folder())
         if known.reading is None and time.monotonic() - known.looked > FRESH:
             texts = {
-                place.relative_to(root).as_posix(): text for place, text in opened.items() if root in place.parents
+                place.relative_to(root).as_posix(): text for place, text in opened().items() if root in place.parents
             }
             known.reading = asyncio.create_task(_read(known, root, texts))
         return Importable(known.index, place_of(path.relative_to(root).as_posix()))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from keyword import iskeyword
+from pathlib import Path
+from typing import Any
 
 import pytest
+from action_client import Speaking, edited
+from daemon_probe import until
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_client import INLINE, inline
 
 from incoder_lsp.actions.action import applied
 from incoder_lsp.importing.accepted import edits_for
@@ -163,3 +169,91 @@ def test_two_names_at_once():
     text = "import os\n\nprint(Path(np.pi))\n"
     done = applied(text, edits_for(text, [PATH, NP], frozenset()))
     assert done == "import os\nfrom pathlib import Path\n\nimport numpy as np\n\nprint(Path(np.pi))\n"
+
+
+# --- in a session -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Iterator[tuple[Speaking, Path]]:
+    """A session in a workspace folder with FILES."""
+    root = tmp_path / "work"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    client = Speaking(tmp_path)
+    client.start_and_load(
+        capabilities={"workspace": {"applyEdit": True, "workspaceEdit": {"documentChanges": True}}},
+        workspaceFolders=[{"uri": root.as_uri(), "name": "work"}],
+    )
+    yield client, root
+    assert client.end() == 0
+    client.close()
+
+
+def offered(client: Speaking, uri: str, text: str, said: str) -> dict[str, Any]:
+    """The suggestion at the end of a new document, once its folder has been read: it has a command then."""
+
+    def look() -> dict[str, Any] | None:
+        client.say(said)
+        client.open(uri, text)
+        line = text.count("\n")
+        result = client.ask(INLINE, inline(uri, line, len(text) - text.rfind("\n") - 1))["result"]
+        client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+        return next((one for one in result["items"] if "command" in one), None)
+
+    return until("a suggestion with an import", look)
+
+
+def run(client: Speaking, command: dict[str, Any]) -> int:
+    return client.request(
+        "workspace/executeCommand", {"command": command["command"], "arguments": command["arguments"]}
+    )
+
+
+def test_an_accepted_suggestion_brings_its_import(shapes: tuple[Speaking, Path]):
+    client, root = shapes
+    uri, text = (root / "tools" / "new.py").as_uri(), "import os\n\nfile = "
+    item = offered(client, uri, text, "Path(os.curdir)")
+    assert item["command"]["arguments"] == [{"uri": uri, "names": ["Path"]}]
+    client.open(uri, after := text + "Path(os.curdir)\n")
+    request = run(client, item["command"])
+    asked = client.wait(lambda message: message.get("method") == "workspace/applyEdit")
+    (document,) = asked["params"]["edit"]["documentChanges"]
+    assert edited(after, document["edits"]) == "import os\nfrom pathlib import Path\n\nfile = Path(os.curdir)\n"
+    client.send(id=asked["id"], result={"applied": True})
+    assert client.reply(request)["result"] is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "from pathlib import PurePath as Path\n\nfile = Path(os.curdir)\n",
+        "file = os.curdir\n",
+        "class Path: pass\nfile = Path(os.curdir)\n",
+    ],
+)
+def test_what_has_come_from_somewhere_meanwhile_is_left_alone(shapes: tuple[Speaking, Path], after: str):
+    client, root = shapes
+    uri = (root / "tools" / "new.py").as_uri()
+    item = offered(client, uri, "import os\n\nfile = ", "Path(os.curdir)")
+    client.open(uri, after)
+    client.reply(run(client, item["command"]))
+    assert not [message for message in client.received if message.get("method") == "workspace/applyEdit"]
+
+
+def test_an_edit_that_came_too_late_is_made_again(shapes: tuple[Speaking, Path]):
+    client, root = shapes
+    uri, text = (root / "tools" / "new.py").as_uri(), "file = "
+    item = offered(client, uri, text, "Path()")
+    client.open(uri, text + "Path()")
+    request = run(client, item["command"])
+    asked = client.wait(lambda message: message.get("method") == "workspace/applyEdit")
+    client.change(uri, {"text": (after := "# A tool.\n\nfile = Path()")})
+    client.send(id=asked["id"], result={"applied": False})
+    again = client.wait(lambda message: message.get("method") == "workspace/applyEdit" and message is not asked)
+    (document,) = again["params"]["edit"]["documentChanges"]
+    assert document["textDocument"]["version"] == 2
+    assert edited(after, document["edits"]) == "# A tool.\nfrom pathlib import Path\n\nfile = Path()"
+    client.send(id=again["id"], result={"applied": True})
+    client.reply(request)
