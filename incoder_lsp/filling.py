@@ -24,12 +24,16 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def fill(model: Infiller, question: Question, stop: Stop) -> Answer:
+    from incoder_lsp.actions.docstring_line import docstring_line, opened_at
     from incoder_lsp.filters import Drop, filter_suggestion
 
-    situation = _situation(question)
+    situation, own = _situation(question), own_model(model)
     if situation is None:
         return Answer(why="inside a word")
-    suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
+    if own and (opened := opened_at(question)):
+        suggestion = docstring_line(own, question, opened, stop)
+    else:
+        suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
     if isinstance(suggestion, Drop):
         return Answer(why=suggestion.reason)
     return Answer((replace(suggestion, text=_LINE_END.sub(question.eol, suggestion.text)),))
