@@ -8,7 +8,7 @@ the same, and with them the engine's cache.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from incoder_lsp.settings import Settings
@@ -43,6 +43,8 @@ class Situation:
     line_right: str
     path: str
     request: InfillRequest
+    invoked: bool = True  # the user asked
+    settings: Settings = field(default_factory=Settings)
     importable: Importable | None = None  # what the file may import
 
 
@@ -80,7 +82,7 @@ def situation_at(
         neighbours=choice.neighbours(left, right) if choice else (),
         neighbour_share=settings.neighbour_share,
     )
-    return Situation(left, right, line_left, line_right, path, request)
+    return Situation(left, right, line_left, line_right, path, request, invoked, settings)
 
 
 def anchor_at(text: str, offset: int) -> int:

@@ -15,10 +15,14 @@ from incoder_lsp.question import Answer, Question
 
 if TYPE_CHECKING:
     from incoder_lsp.context import Situation
+    from incoder_model.infill import Infill, InfillRequest
 
 Stop = Callable[[], bool]
 Fill = Callable[[Infiller, Question, Stop], Answer]
 Prepare = Callable[[Infiller, Question, Stop], None]
+
+DRAWN_FOR_EACH = 2  # that is wanted: some are equal, and some are dropped
+SECONDS = 0.7  # that who has asked waits for others than the likeliest one
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -31,12 +35,29 @@ def fill(model: Infiller, question: Question, stop: Stop) -> Answer:
     if situation is None:
         return Answer(why="inside a word")
     if own and (opened := opened_at(question)):
-        suggestion = docstring_line(own, question, opened, stop)
+        kept = [docstring_line(own, question, opened, stop)]
     else:
-        suggestion = filter_suggestion(model.infill(situation.request, stop), situation)
-    if isinstance(suggestion, Drop):
-        return Answer(why=suggestion.reason)
-    return Answer((replace(suggestion, text=_LINE_END.sub(question.eol, suggestion.text)),))
+        kept = [filter_suggestion(said, situation) for said in _said(model, question, situation.request, stop)]
+    # Equal ones count once, and the likeliest is first.
+    shown = list(dict.fromkeys(one for one in kept if not isinstance(one, Drop)))[: _wanted(question)]
+    if not shown:
+        return Answer(why=next((one.reason for one in kept if isinstance(one, Drop)), ""))
+    return Answer(tuple(replace(one, text=_LINE_END.sub(question.eol, one.text)) for one in shown))
+
+
+def _wanted(question: Question) -> int:
+    """How many to choose from."""
+    return question.settings.candidates if question.invoked else 1
+
+
+def _said(model: Infiller, question: Question, request: InfillRequest, stop: Stop) -> list[Infill]:
+    """What the model says, the likeliest first. A server is asked once."""
+    own, others = own_model(model), _wanted(question) - 1
+    if own is None or not others:
+        return [model.infill(request, stop)]
+    from incoder_model.candidates import candidates
+
+    return candidates(own, request, others * DRAWN_FOR_EACH, stop, SECONDS)
 
 
 def prepare(model: Infiller, question: Question, stop: Stop) -> None:

@@ -7,41 +7,37 @@ completion, so that nobody sees a suggestion twice.
 from __future__ import annotations
 
 import asyncio
-import re
-import uuid
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, dialect, learning, notebooks, version
+from incoder_lsp import configuring, dialect, learning, notebooks, popup, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
-from incoder_lsp.backend.address import Address, parse_backend
+from incoder_lsp.asking import question_at
+from incoder_lsp.backend.address import parse_backend
 from incoder_lsp.completer import Completer
 from incoder_lsp.configuration import Configuration
-from incoder_lsp.documents import Document, Encoding, path_of
+from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.importing import accepted as importing
 from incoder_lsp.importing.workspace import Workspace
 from incoder_lsp.infiller import Source, own_model
+from incoder_lsp.items import placed
+from incoder_lsp.loading import load_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
-from incoder_lsp.question import Question
 from incoder_lsp.settings import Settings
 from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
 STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
-LAST = "~"  # sorts a popup's item behind those of the language's own server
 _converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
-SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
@@ -131,36 +127,6 @@ class Server(LanguageServer):
         if self.source != before:
             self._loading = asyncio.create_task(load_model(self))
 
-    def question_at(
-        self, params: types.InlineCompletionParams | types.CompletionParams, invoked: bool
-    ) -> Question | None:
-        """A frozen view of what is asked; None where the file is not open."""
-        uri, position = params.text_document.uri, params.position
-        document = self.documents.get(uri)
-        if document is None:
-            return None
-        offset = document.offset_at(position.line, position.character)
-        known = self.configuration
-        question = Question(
-            uri,
-            path_of(uri),
-            document.text,
-            offset,
-            document.eol,
-            invoked,
-            known.settings_of(uri),
-            language=document.language,
-            place=known.place_of(uri),
-            ignored=known.is_ignored(uri),
-            importable=importing.importable(self, uri),
-        )
-        question = notebooks.among_cells(question, self.notebooks, self.documents)
-        if isinstance(self.source, Address) and not question.settings.neighbours_to_backend:
-            return question
-        roots = self.workspace.folders or [self.workspace.root_uri]
-        folders = [path_of(root) for root in roots if root]
-        return replace(question, choice=self.surroundings.choice(question, self.documents, folders))
-
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
         document = self.documents[uri]
@@ -175,7 +141,7 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
     configuring.start(ls, params)
     text_document = params.capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
-        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["."]))(completion)
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, popup.OPTIONS)(popup.completion)
 
 
 async def initialized(ls: Server, _: types.InitializedParams) -> None:
@@ -224,48 +190,22 @@ def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
 
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
-    question = ls.question_at(params, params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked)
+    invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    selected = params.context.selected_completion_info
+    question = question_at(ls, params.text_document.uri, params.position, invoked=invoked, selected=selected)
     answer = question and await ls.completer.ask(question)
-    if not question or not answer or not answer.suggestions:
+    if not question or not answer:
         return None
-    return types.InlineCompletionList(
-        [
-            types.InlineCompletionItem(
-                one.text,
-                range=ls.range_of(question.uri, question.offset, question.offset + one.covers),
-                command=importing.command_for(question.uri, one.imports),
-            )
-            for one in answer.suggestions
-        ]
-    )
-
-
-async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
-    """For the popup: the suggestion's first line, joined to the word that is being typed, as clients filter by it."""
-    question = ls.question_at(params, invoked=False)
-    answer = question and await ls.completer.ask(question)
-    suggestion = answer and answer.best
-    line = suggestion.text.splitlines()[0] if suggestion and suggestion.text else ""
-    if not question or not suggestion or not line:
-        return types.CompletionList(is_incomplete=True, items=[])
-    start = _word_start(question.text, question.offset)
-    text = question.text[start : question.offset] + line
-    snippets = _has_snippets(ls.client_capabilities)
-    item = types.CompletionItem(
-        label=text,
-        label_details=types.CompletionItemLabelDetails(description="incoder"),
-        kind=types.CompletionItemKind.Snippet,
-        sort_text=LAST,
-        filter_text=text,
-        # Neovim 0.11 cuts a plain text edit at its first space, but not a snippet.
-        insert_text_format=types.InsertTextFormat.Snippet if snippets else types.InsertTextFormat.PlainText,
-        text_edit=types.TextEdit(
-            ls.range_of(question.uri, start, question.offset + suggestion.covers),
-            SNIPPET_SYNTAX.sub(r"\\\g<0>", text) if snippets else text,
-        ),
-        command=importing.command_for(question.uri, suggestion.imports),
-    )
-    return types.CompletionList(is_incomplete=True, items=[item])
+    items = [
+        types.InlineCompletionItem(
+            place.text,
+            range=ls.range_of(question.uri, place.start, place.end),
+            command=importing.command_for(question.uri, one.imports),
+        )
+        for one in answer.suggestions
+        if (place := placed(question, one))
+    ]
+    return types.InlineCompletionList(items) if items else None
 
 
 async def statistics(ls: Server, _: Any) -> dict[str, int]:
@@ -275,51 +215,6 @@ async def statistics(ls: Server, _: Any) -> dict[str, int]:
     evaluated = await ls.worker.ask(lambda _: own.engine.evaluated if own else 0)
     ls.completer.acceptance.settle()
     return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0, **ls.completer.acceptance.tally.total}
-
-
-async def load_model(ls: Server) -> None:
-    """Load on the worker. The user sees one progress, and one message if it fails."""
-    ls.completer.forget()
-    loading = asyncio.create_task(ls.worker.load(ls.source))
-    await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
-
-
-async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
-    window = ls.client_capabilities.window
-    if window is None or not window.work_done_progress:
-        return
-    token = str(uuid.uuid4())
-    try:
-        await ls.work_done_progress.create_async(token)
-    except JsonRpcException:
-        return  # the client declined
-    ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("InCoder", message="loading the model"))
-    await asyncio.wait({loading})
-    ls.work_done_progress.end(
-        token, types.WorkDoneProgressEnd(message="not loaded" if loading.exception() else "ready")
-    )
-
-
-async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
-    from incoder_model.checkpoint import ModelDirectoryError
-
-    await asyncio.wait({loading})
-    if error := loading.exception():
-        known = isinstance(error, ModelDirectoryError)
-        sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
-        log.error("no model: %s", describe(error))
-        ls.tell(sentence)
-
-
-def _word_start(text: str, offset: int) -> int:
-    while offset and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
-        offset -= 1
-    return offset
-
-
-def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
-    popup = capabilities.text_document and capabilities.text_document.completion
-    return bool(popup and popup.completion_item and popup.completion_item.snippet_support)
 
 
 HANDLERS: list[tuple[str, Any, Any]] = [

@@ -127,12 +127,19 @@ class Settings:
         _one_of("auto", "never"),
     )
     max_tokens: int = setting(SUGGESTIONS, 64, "The longest suggestion, in tokens.", _whole(1, 1024))
+    stop_at_doubt: Literal["off", "normal", "careful"] = setting(
+        SUGGESTIONS,
+        "normal",
+        "End a suggestion that was not asked for where it gets unlikely that all of it is right: early (careful), or never (off).",
+        _one_of("off", "normal", "careful"),
+    )
     completion_imports: bool = setting(
         SUGGESTIONS,
         True,
         "Accepting a suggestion also imports the names that its Python file lacks, as the workspace's other files import them.",
         SWITCH,
     )
+    candidates: int = setting(SUGGESTIONS, 3, "How many suggestions to choose from when asked.", _whole(1, 5))
     debounce_ms: int = setting(
         SUGGESTIONS,
         40,

@@ -84,23 +84,24 @@ class Infill:
 
     text: str
     tokens: int  # generated, the typed ones left out
-    log_probability: float  # of the generated text, in nats
+    log_probability: float  # of the generated text, given what is typed, in nats
     stopped: StopReason
     milliseconds: float
+    chances: tuple[tuple[int, float], ...] = ()  # of each token, its end in `text` and its log-probability, where known
 
 
 def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done | None = None) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
-    request = _typed_line(model, request)
+    request = typed_line(model, request)
     prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
     span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line, done=done)
-    return _filled(span, started)
+    return infill_of(span, started)
 
 
 def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
     """Read what filling would have to read, so that it is there when the request comes. Ends early when `stop` is up."""
-    request = _typed_line(model, request)
+    request = typed_line(model, request)
     certain, _ = model.tokenizer.healer.take_back(model.tokenizer.encode(request.typed))
     with suppress(Stopped):
         model.engine.prefill([*prompt_of(model, request), *certain], stop, IDLE_CHUNK)
@@ -167,7 +168,7 @@ def infill_holes(
         prompt.append(sentinels[k])
         span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=k in one_line)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
-        filled.append(_filled(span, started))
+        filled.append(infill_of(span, started))
     return filled
 
 
@@ -185,7 +186,7 @@ def continue_text(
     started = time.perf_counter()
     prompt = left_prompt(model, left, header, max_tokens)
     span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=one_line)
-    return _filled(span, started)
+    return infill_of(span, started)
 
 
 def left_prompt(reader: Reader, left: str, header: str, max_tokens: int) -> list[int]:
@@ -204,7 +205,7 @@ def typed_part(line_left: str) -> str:
     return tail[tail.find(" ") + 1 :]
 
 
-def _typed_line(model: Model, request: InfillRequest) -> InfillRequest:
+def typed_line(model: Model, request: InfillRequest) -> InfillRequest:
     """With no more forced than is good. As a region, what is typed follows the left side without a seam, so only its last
     line is still to be healed; otherwise its lines stay out of `left` unless they take a good part of the window."""
     end = request.typed.rfind("\n") + 1
@@ -257,7 +258,8 @@ def _say(
     return span
 
 
-def _filled(span: Span, started: float) -> Infill:
+def infill_of(span: Span, started: float) -> Infill:
+    """A span that has ended; `started`, by `time.perf_counter`, when it was asked for."""
     assert span.stopped
     milliseconds = (time.perf_counter() - started) * 1000
-    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds)
+    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds, span.chances)

@@ -192,7 +192,7 @@ def shapes(tmp_path: Path) -> Iterator[tuple[Speaking, Path]]:
 
 
 def offered(client: Speaking, uri: str, text: str, said: str) -> dict[str, Any]:
-    """The suggestion at the end of a new document, once its folder has been read: it has a command then."""
+    """The suggestion at the end of a new document, once its folder has been read: until then the name is made up."""
 
     def look() -> dict[str, Any] | None:
         client.say(said)
@@ -200,7 +200,7 @@ def offered(client: Speaking, uri: str, text: str, said: str) -> dict[str, Any]:
         line = text.count("\n")
         result = client.ask(INLINE, inline(uri, line, len(text) - text.rfind("\n") - 1))["result"]
         client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
-        return next((one for one in result["items"] if "command" in one), None)
+        return next((one for one in result["items"] if "command" in one), None) if result else None
 
     return until("a suggestion with an import", look)
 

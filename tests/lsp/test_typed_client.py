@@ -48,7 +48,10 @@ async def test_columns_are_counted_as_the_editor_counts_them(client: LanguageCli
     end = EMOJI_ENDS[encoding]
     opened = types.TextDocumentItem(uri=URI, language_id="python", version=1, text=TEXT)
     client.text_document_did_open(types.DidOpenTextDocumentParams(opened))
-    assert (await item_at(client, end)).insert_text == "|😀é漢|'; |"
+    item = await item_at(client, end)
+    word = {"utf-8": 5, "utf-16": 2, "utf-32": 2}[encoding]
+    assert item.insert_text == "é漢|😀é漢|'; |"
+    assert item.range == types.Range(start=types.Position(0, end - word), end=types.Position(0, end))
     change = types.TextDocumentContentChangePartial(
         text="🎉", range=types.Range(start=types.Position(0, end), end=types.Position(0, end))
     )
