@@ -198,7 +198,7 @@ def offered(client: Speaking, uri: str, text: str, said: str) -> dict[str, Any]:
         client.say(said)
         client.open(uri, text)
         line = text.count("\n")
-        result = client.ask(INLINE, inline(uri, line, len(text) - text.rfind("\n") - 1))["result"]
+        result = client.ask(INLINE, inline(uri, line, len(text) - text.rfind("\n") - 1, kind=2))["result"]
         client.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
         return next((one for one in result["items"] if "command" in one), None) if result else None
 
