@@ -17,7 +17,7 @@ from pathlib import Path
 
 from incoder_lsp.actions.action import Edit, View, applied
 from incoder_lsp.actions.source import Function, Source, parse
-from incoder_lsp.actions.surprise import Surprise, _words, surprises_of
+from incoder_lsp.actions.surprise import Surprise, surprises_of, words_of
 from incoder_lsp.settings import Settings
 from incoder_model.infill import Model
 from incoder_model.loading import load_model
@@ -37,7 +37,7 @@ def swapped(source: Source, function: Function, rng: random.Random) -> Edit | No
     start, end = source.range(function.node.body[0])[0], function.range[1]
     names = sorted(bound(function.node)[0] - {"self", "cls"})
     places = []
-    for one in _words(source):
+    for one in words_of(source):
         word = source.text[slice(*one)]
         others = [OPERATORS[word]] if word in OPERATORS else [name for name in names if name != word and word in names]
         if start <= one[0] and one[1] <= end and others:

@@ -17,7 +17,7 @@ from pygls.protocol import default_converter
 
 from incoder_lsp import configuring, dialect, learning, notebooks, popup, version
 from incoder_lsp.actions import handlers as actions
-from incoder_lsp.actions import inlay
+from incoder_lsp.actions import inlay, unlikely
 from incoder_lsp.actions.running import Running
 from incoder_lsp.asking import question_at
 from incoder_lsp.backend.address import parse_backend
@@ -72,7 +72,8 @@ class Server(LanguageServer):
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
-        self.kept_hints = inlay.Kept()
+        self.kept_hints = inlay.kept()
+        self.kept_surprises = unlikely.kept()
         self.importing = Workspace()
         self.learning = learned or learning.Learning()
         self._model = model
@@ -230,6 +231,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *notebooks.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
+    *unlikely.HANDLERS,
     (STATISTICS, statistics, None),
     *dialect.HANDLERS,
 ]

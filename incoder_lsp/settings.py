@@ -181,6 +181,13 @@ class Settings:
         "Show the types that Python functions lack, and how sure the model is of each, as inlay hints.",
         SWITCH,
     )
+    surprise_hints: bool = setting(
+        ACTIONS,
+        False,
+        "Show the words of Python functions in whose place the model would have written others, as hints with a quick fix. Of the "
+        "bundled model's most are wrong.",
+        SWITCH,
+    )
 
 
 def camel_case(name: str) -> str:

@@ -26,7 +26,9 @@ from incoder_lsp.progress import showing
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
-    from incoder_lsp.actions.inlay import Kept
+    from incoder_lsp.actions.annotate import Hint
+    from incoder_lsp.actions.kept import Kept
+    from incoder_lsp.actions.surprise import Surprise
     from incoder_lsp.configuration import Configuration
     from incoder_model.infill import Model
 
@@ -41,7 +43,8 @@ class Session(LanguageServer):
     configuration: Configuration
     worker: Worker
     running: Running
-    kept_hints: Kept
+    kept_hints: Kept[Hint]
+    kept_surprises: Kept[Surprise]
 
 
 @dataclass(eq=False)
