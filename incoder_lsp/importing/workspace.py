@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from incoder_lsp.importing.index import File, Index, Place, index_of, place_of, read
@@ -18,7 +19,7 @@ from incoder_lsp.importing.statements import Import
 from incoder_lsp.logs import describe, log
 
 FRESH = 60.0  # seconds
-MOST_FILES, LARGEST = 3000, 300_000  # bytes
+MOST_FILES, MOST_FOLDERS, LARGEST = 2000, 2000, 300_000  # bytes
 FOREIGN = ("node_modules", "site-packages", "dist-packages", "__pycache__")
 
 Opened = Callable[[], Mapping[Path, str]]
@@ -114,7 +115,7 @@ def _look(
 def _python_files(root: Path) -> Iterator[Path]:
     """At most MOST_FILES; none of hidden folders, and none of environments."""
     left = MOST_FILES
-    for folder, inner, names in os.walk(root):
+    for folder, inner, names in islice(os.walk(root), MOST_FOLDERS):
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in FOREIGN)
         if "pyvenv.cfg" in names:
             inner.clear()
