@@ -161,7 +161,7 @@ class Completer:
         try:
             await asyncio.sleep(QUIET_SECONDS)
             question = likely_next()
-            await self._worker.ask(lambda model: self._prepare(model, question, stop.is_set))
+            await self._worker.ask(lambda model: self._prepare(model, question, stop.is_set), can_wait=stop)
         except Exception as error:  # nobody waits for it
             log.error("the next question was not prepared because of %s", describe(error))
         finally:

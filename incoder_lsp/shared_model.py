@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
 from typing import Any, TypeVar
 
 from incoder_lsp.backend.address import Address
@@ -18,7 +19,7 @@ from incoder_lsp.infiller import Infiller, Source, open_source
 
 Answer = TypeVar("Answer")
 Load = Callable[[Source], Infiller]
-Job = tuple[Callable[[Infiller], Any], "asyncio.Future[Any]"]
+Job = tuple[Callable[[Infiller], Any], "asyncio.Future[Any]", "Event | None"]
 
 WEIGHTS = "model.safetensors"  # a model that is trained anew under the same name is another model
 
@@ -26,7 +27,8 @@ WEIGHTS = "model.safetensors"  # a model that is trained anew under the same nam
 class SharedModel:
     """One model and its thread. Its guests take turns; of one guest's jobs the newest comes first.
 
-    One job runs at a time. A job whose asker went away is never begun; one that runs ends by its own stop flag.
+    One job runs at a time. A job whose asker went away is never begun; one that runs ends by its own stop flag, and one that
+    can wait is stopped as soon as anybody asks for another.
     """
 
     def __init__(self, load: Callable[[], Infiller]):
@@ -34,15 +36,18 @@ class SharedModel:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._waiting: dict[Hashable, list[Job]] = {}  # the guest who is next comes first
         self._busy = False
+        self._stop: Event | None = None  # of the job that runs, where it can wait
         self.loaded: asyncio.Future[Infiller] = asyncio.get_running_loop().run_in_executor(self._thread, load)
 
     @property
     def ready(self) -> bool:
         return self.loaded.done() and not self.loaded.cancelled() and self.loaded.exception() is None
 
-    async def ask(self, guest: Hashable, job: Callable[[Infiller], Answer]) -> Answer:
-        """What `job` makes of the model, which must be ready."""
-        waiting: Job = (job, asyncio.get_running_loop().create_future())
+    async def ask(self, guest: Hashable, job: Callable[[Infiller], Answer], can_wait: Event | None = None) -> Answer:
+        """What `job` makes of the model, which must be ready. can_wait: its stop flag, if it is no hurry."""
+        waiting: Job = (job, asyncio.get_running_loop().create_future(), can_wait)
+        if self._stop:
+            self._stop.set()
         self._waiting.setdefault(guest, []).append(waiting)
         self._begin_next()
         try:
@@ -60,16 +65,16 @@ class SharedModel:
             jobs = self._waiting.pop(guest)
             if not jobs:
                 continue
-            job, answer = jobs.pop()
+            job, answer, can_wait = jobs.pop()
             self._waiting[guest] = jobs  # at the end of the row
             if answer.done():
                 continue
-            self._busy = True
+            self._busy, self._stop = True, can_wait
             running = asyncio.get_running_loop().run_in_executor(self._thread, job, self.loaded.result())
             running.add_done_callback(partial(self._finish, answer))
 
     def _finish(self, answer: asyncio.Future[Any], job: asyncio.Future[Any]) -> None:
-        self._busy = False
+        self._busy, self._stop = False, None
         error = job.exception()
         if not answer.done():
             if error is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 from typing import TypeVar
 
 from incoder_lsp.infiller import Infiller, Source, open_source
@@ -40,9 +41,9 @@ class Worker:
         await asyncio.wait({shared.loaded})
         shared.loaded.result()
 
-    async def ask(self, job: Callable[[Infiller], Answer]) -> Answer | None:
-        """What `job` makes of the model; None while there is no model."""
-        return await self._shared.ask(self, job) if self._shared is not None and self._shared.ready else None
+    async def ask(self, job: Callable[[Infiller], Answer], can_wait: Event | None = None) -> Answer | None:
+        """What `job` makes of the model; None while there is no model. can_wait: its stop flag, if it is no hurry."""
+        return await self._shared.ask(self, job, can_wait) if self._shared is not None and self._shared.ready else None
 
     def leave(self) -> None:
         """The model is no longer needed here."""

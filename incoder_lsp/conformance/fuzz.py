@@ -27,6 +27,7 @@ BATCH = 20  # messages between two questions whether the server lives
 BROKEN = 0.2  # of the bodies are no JSON any more
 PATIENCE = 30.0  # seconds
 URIS = ("file:///fuzz/a.py", "file:///fuzz/b.py")
+NOTEBOOK, CELL = "file:///fuzz/n.ipynb", "notebook-cell:/fuzz/n.ipynb#1"
 AT = {"line": 0, "character": 3}
 SEEDS: tuple[dict[str, Any], ...] = (
     {
@@ -45,6 +46,44 @@ SEEDS: tuple[dict[str, Any], ...] = (
     {"method": "$/cancelRequest", "params": {"id": 1}},
     {"method": "textDocument/didClose", "params": {"textDocument": {"uri": URIS[1]}}},
     {"method": "workspace/didChangeConfiguration", "params": {"settings": {"incoder": {"maxTokens": 8}}}},
+    {"method": "incoder/whyNot", "id": 0, "params": {"textDocument": {"uri": URIS[0]}, "position": AT}},
+    {"method": "incoder/statistics", "id": 0},
+    {"method": "workspace/textDocumentContent", "id": 0, "params": {"uri": "incoder:/last-prompt.md"}},
+    {"method": "textDocument/didFocus", "params": {"textDocument": {"uri": URIS[0]}}},
+    {"method": "textDocument/didShowCompletion", "params": {"item": {"insertText": "x"}}},
+    {
+        "method": "textDocument/didPartiallyAcceptCompletion",
+        "params": {"item": {"insertText": "x"}, "acceptedLength": 1},
+    },
+    {
+        "method": "textDocument/codeAction",
+        "id": 0,
+        "params": {"textDocument": {"uri": URIS[0]}, "range": {"start": AT, "end": AT}, "context": {"diagnostics": []}},
+    },
+    {
+        "method": "notebookDocument/didOpen",
+        "params": {
+            "notebookDocument": {
+                "uri": NOTEBOOK,
+                "notebookType": "jupyter-notebook",
+                "version": 1,
+                "cells": [{"kind": 2, "document": CELL}],
+            },
+            "cellTextDocuments": [{"uri": CELL, "languageId": "python", "version": 1, "text": "x = 1"}],
+        },
+    },
+    {
+        "method": "notebookDocument/didChange",
+        "params": {
+            "notebookDocument": {"uri": NOTEBOOK, "version": 2},
+            "change": {
+                "cells": {
+                    "structure": {"array": {"start": 0, "deleteCount": 1}, "didClose": [{"uri": CELL}]},
+                    "textContent": [{"document": {"uri": CELL, "version": 2}, "changes": [{"text": "y"}]}],
+                }
+            },
+        },
+    },
     {"id": "nobody asked", "result": None},
     *(
         {

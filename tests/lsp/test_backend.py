@@ -299,7 +299,7 @@ def test_the_user_is_told_once_and_the_log_once_each_way(
 
         async def key(number: int) -> Any:
             text = f"value = {'x' * number}"
-            return await completer.ask(Question("file:///a.py", "/a.py", text, len(text), "\n", True, Settings()))
+            return await completer.ask(Question("file:///a.txt", "/a.txt", text, len(text), "\n", True, Settings()))
 
         for number in range(5):
             assert not (await key(number)).suggestions

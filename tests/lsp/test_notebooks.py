@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import BOTH_WAYS, Start
-from raw_client import INLINE, RawClient, inline, span
+from raw_client import INLINE, RawClient, inline, said, span
 
 from incoder_lsp.documents import Document
 from incoder_lsp.filling import _situation
@@ -78,7 +78,7 @@ def changed(**cells: Any) -> dict[str, Any]:
 def seen(client: RawClient, number: int, line: int, character: int) -> str | None:
     """What the scripted model sees around a place in a cell."""
     result = client.ask(INLINE, inline(cell(number, "")["uri"], line, character))["result"]
-    return result and result["items"][0]["insertText"]
+    return result and said(result["items"][0])
 
 
 @pytest.fixture(params=BOTH_WAYS)

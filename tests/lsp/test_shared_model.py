@@ -132,3 +132,20 @@ async def test_a_job_that_fails_fails_for_its_asker_alone():
     with pytest.raises(ValueError):
         await worker.ask(fails)
     assert await worker.ask(lambda model: model) == "None"
+
+
+async def test_a_job_that_can_wait_makes_way_for_another_session():
+    models = Models(Loads())
+    idle, typing = Worker(models=models), Worker(models=models)
+    await asyncio.gather(idle.load(None), typing.load(None))
+    stop, begun = threading.Event(), threading.Event()
+
+    def read_ahead(_: Any) -> str:
+        begun.set()
+        return "stopped" if stop.wait(10) else "went on"
+
+    reading = asyncio.create_task(idle.ask(read_ahead, can_wait=stop))
+    assert await asyncio.to_thread(begun.wait, 10)
+    assert await typing.ask(lambda _: "answered") == "answered"
+    assert await reading == "stopped"
+    assert await idle.ask(lambda _: stop.is_set(), can_wait=threading.Event()), "and the next one has a flag of its own"
