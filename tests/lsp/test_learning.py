@@ -64,7 +64,9 @@ class Editor:
         return client
 
     def order(self, command: str, **argument: Any) -> dict[str, Any]:
-        return self.client.ask(COMMAND, {"command": command, "arguments": [argument]})["result"]
+        """Without an argument as most editors do it: with no arguments at all."""
+        arguments = {"arguments": [argument]} if argument else {}
+        return self.client.ask(COMMAND, {"command": command, **arguments})["result"]
 
     def learn(self, code: int, *, wait: bool = False, **argument: Any) -> tuple[dict[str, Any], str]:
         """What the trainer was asked, and the token of the progress; it goes on if `wait`."""
