@@ -10,6 +10,7 @@ from lsprotocol import types
 from incoder_lsp import notebooks
 from incoder_lsp.backend.address import Address
 from incoder_lsp.documents import Document, path_of
+from incoder_lsp.importing.accepted import importable
 from incoder_lsp.question import Question, Selected, with_selected
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def question_at(
         language=document.language,
         place=known.place_of(uri),
         ignored=known.is_ignored(uri),
+        importable=importable(ls, uri),
     )
     question = notebooks.among_cells(question, ls.notebooks, ls.documents)
     if selected is not None:

@@ -50,6 +50,11 @@ class Configuration:
     def folders(self) -> list[str]:
         return [*self._folders]
 
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The folders by their URIs, in the editor's order."""
+        return dict(self._folders)
+
     def settings_of(self, uri: str) -> Settings:
         return self._of(self._folder_of(_path(uri)))
 

@@ -17,6 +17,7 @@ from incoder_model import metadata
 from incoder_model.infill import InfillRequest, typed_part
 
 if TYPE_CHECKING:
+    from incoder_lsp.importing.workspace import Importable
     from incoder_lsp.surroundings import Choice
 
 LEFT_WINDOW, RIGHT_WINDOW = 16_000, 8_000  # characters; infilling then cuts to what the model's context holds
@@ -44,6 +45,7 @@ class Situation:
     request: InfillRequest
     invoked: bool = True  # the user asked
     settings: Settings = field(default_factory=Settings)
+    importable: Importable | None = None  # what the file may import
 
 
 def situation_at(

@@ -28,12 +28,16 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def fill(model: Infiller, question: Question, stop: Stop) -> Answer:
+    from incoder_lsp.actions.docstring_line import docstring_line, opened_at
     from incoder_lsp.filters import Drop, filter_suggestion
 
-    situation = _situation(question)
+    situation, own = _situation(question), own_model(model)
     if situation is None:
         return Answer(why="inside a word")
-    kept = [filter_suggestion(said, situation) for said in _said(model, question, situation.request, stop)]
+    if own and (opened := opened_at(question)):
+        kept = [docstring_line(own, question, opened, stop)]
+    else:
+        kept = [filter_suggestion(said, situation) for said in _said(model, question, situation.request, stop)]
     # Equal ones count once, and the likeliest is first.
     shown = list(dict.fromkeys(one for one in kept if not isinstance(one, Drop)))[: _wanted(question)]
     if not shown:
@@ -72,6 +76,7 @@ def _situation(question: Question) -> Situation | None:
     if cells := question.cells:
         text, offset, path = f"{cells.above}{text}{cells.below}", len(cells.above) + offset, cells.name
         anchor = None if anchor is None else len(cells.above) + anchor
-    return situation_at(
+    situation = situation_at(
         text, offset, path, invoked=question.invoked, settings=question.settings, anchor=anchor, choice=question.choice
     )
+    return situation and replace(situation, importable=question.importable)

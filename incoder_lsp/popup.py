@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from incoder_lsp.asking import question_at
+from incoder_lsp.importing.accepted import command_for
 from incoder_lsp.items import word_start
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
             ls.range_of(question.uri, start, question.offset + suggestion.covers),
             SNIPPET_SYNTAX.sub(r"\\\g<0>", text) if snippets else text,
         ),
+        command=command_for(question.uri, suggestion.imports),
     )
     return types.CompletionList(is_incomplete=True, items=[item])
 

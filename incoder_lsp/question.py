@@ -9,6 +9,7 @@ from incoder_lsp.settings import Settings
 
 if TYPE_CHECKING:
     from incoder_lsp.filters.suggestion import Suggestion
+    from incoder_lsp.importing.workspace import Importable
     from incoder_lsp.notebooks import Around
     from incoder_lsp.surroundings import Choice
 
@@ -43,6 +44,7 @@ class Question:
     anchor: int | None = None  # where the prompt's typed part begins, see `context`
     cells: Around | None = None  # the other cells, where the text is a notebook's cell
     choice: Choice | None = None  # of pieces of other files; None where the user wants none
+    importable: Importable | None = None  # what a suggestion may need and the file lacks; None where that stays so
 
 
 def with_selected(question: Question, selected: Selected) -> Question:

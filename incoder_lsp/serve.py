@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from incoder_lsp.daemon.client import COMMAND
+from incoder_lsp.learned import data_folder
 from incoder_lsp.settings_files import user_file
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
     from incoder_lsp.daemon.relay import Relay, say
 
     model = options["model"]
-    places = {"folder": str(Path.cwd()), "user_file": str(user_file().absolute())}  # the daemon's own may be others
+    own = {"folder": Path.cwd(), "user_file": user_file().absolute(), "data": data_folder().absolute()}
+    places = {name: str(path) for name, path in own.items()}  # the daemon's may be others
     greeting = {**options, "model": model and str(Path(model).absolute()), **places}
     try:
         connection = attach(greeting, command)
@@ -70,10 +72,11 @@ def serve_alone(
     """One editor, one process: over stdio, or over TCP on `address`; HTTP on `listener` beside it. Raises OSError if it cannot
     listen on `address`."""
     from incoder_lsp import logs, transport
+    from incoder_lsp.learning import Learning
     from incoder_lsp.server import Server  # takes a second
 
     logs.configure(level or logs.LogLevel.warning)
-    server, beside = Server(source, user_file=user_file()), None
+    server, beside = Server(source, user_file=user_file(), learned=Learning(data_folder())), None
     if listener is not None:
         from incoder_lsp.http.server import serving_http
 

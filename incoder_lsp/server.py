@@ -15,9 +15,9 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, dialect, notebooks, popup, version
+from incoder_lsp import configuring, dialect, learning, notebooks, popup, version
 from incoder_lsp.actions import handlers as actions
-from incoder_lsp.actions import inlay
+from incoder_lsp.actions import inlay, unlikely
 from incoder_lsp.actions.running import Running
 from incoder_lsp.asking import question_at
 from incoder_lsp.backend.address import parse_backend
@@ -25,6 +25,8 @@ from incoder_lsp.completer import Completer
 from incoder_lsp.configuration import Configuration
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.filling import Fill, fill
+from incoder_lsp.importing import accepted as importing
+from incoder_lsp.importing.workspace import Workspace
 from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.items import placed
 from incoder_lsp.loading import load_model
@@ -42,7 +44,7 @@ class Server(LanguageServer):
     """One editor's session: its open files, its settings, its model.
 
     `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
-    editor started us. `user_file`: where the user's settings are.
+    editor started us. `user_file`: where the user's settings are. `learned`: what was learned of repositories, and how.
     """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
@@ -54,6 +56,7 @@ class Server(LanguageServer):
         fill: Fill = fill,
         folder: Path | None = None,
         user_file: Path | None = None,
+        learned: learning.Learning | None = None,
     ):
         super().__init__(
             "incoder-lsp",
@@ -69,13 +72,16 @@ class Server(LanguageServer):
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
-        self.kept_hints = inlay.Kept()
+        self.kept_hints = inlay.kept()
+        self.kept_surprises = unlikely.kept()
+        self.importing = Workspace()
+        self.learning = learned or learning.Learning()
         self._model = model
         self._folder = folder or Path()
         self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
-        for name, command in actions.COMMANDS.items():
+        for name, command in {**actions.COMMANDS, **learning.COMMANDS, **importing.COMMANDS}.items():
             self.command(name)(command)
 
     @property
@@ -85,18 +91,27 @@ class Server(LanguageServer):
 
     @property
     def source(self) -> Source:
-        """Where completions come from: the command line wins, and a server wins over a directory."""
+        """Where completions come from: the command line wins, and a server wins over a directory; where nobody names one it is
+        what was learned of the workspace, or the bundled model."""
         if self._model is not None:
             return self._model
         if self.settings.backend is not None:
             return parse_backend(self.settings.backend)
-        return self._folder / Path(self.settings.model).expanduser() if self.settings.model else None
+        if self.settings.model:
+            return self._folder / Path(self.settings.model).expanduser()
+        return self.learning.model_of([*self.configuration.paths.values()])
+
+    @property
+    def is_free_to_learn(self) -> bool:
+        """Nobody has named a model."""
+        return self._model is None and self.settings.backend is None and not self.settings.model
 
     def tell(self, sentence: str) -> None:
         self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"InCoder: {sentence}"))
 
     def leave(self) -> None:
         """The session is over: what is in the air ends, and the model is there for others."""
+        self.learning.leave()
         self.completer.forget()
         self.completer.acceptance.save()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
@@ -146,6 +161,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
     configuring.look(ls)
+    importing.importable(ls, opened.uri)  # what it may import is read before it is asked for
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -182,7 +198,11 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
     if not question or not answer:
         return None
     items = [
-        types.InlineCompletionItem(place.text, range=ls.range_of(question.uri, place.start, place.end))
+        types.InlineCompletionItem(
+            place.text,
+            range=ls.range_of(question.uri, place.start, place.end),
+            command=importing.command_for(question.uri, one.imports),
+        )
         for one in answer.suggestions
         if (place := placed(question, one))
     ]
@@ -211,6 +231,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *notebooks.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
+    *unlikely.HANDLERS,
     (STATISTICS, statistics, None),
     *dialect.HANDLERS,
 ]

@@ -133,6 +133,12 @@ class Settings:
         "End a suggestion that was not asked for where it gets unlikely that all of it is right: early (careful), or never (off).",
         _one_of("off", "normal", "careful"),
     )
+    completion_imports: bool = setting(
+        SUGGESTIONS,
+        True,
+        "Accepting a suggestion also imports the names that its Python file lacks, as the workspace's other files import them.",
+        SWITCH,
+    )
     candidates: int = setting(SUGGESTIONS, 3, "How many suggestions to choose from when asked.", _whole(1, 5))
     debounce_ms: int = setting(
         SUGGESTIONS,
@@ -173,6 +179,13 @@ class Settings:
         ACTIONS,
         False,
         "Show the types that Python functions lack, and how sure the model is of each, as inlay hints.",
+        SWITCH,
+    )
+    surprise_hints: bool = setting(
+        ACTIONS,
+        False,
+        "Show the words of Python functions in whose place the model would have written others, as hints with a quick fix. Of the "
+        "bundled model's most are wrong.",
         SWITCH,
     )
 

@@ -23,8 +23,9 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="incoder-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # Daemons that tests start are found by these tests alone and leave soon after them. AF_UNIX has room for short paths only.
 os.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="incoder-"), "INCODER_DAEMON_IDLE": "5"}
-# Nor does it matter what settings the person who runs them has.
+# Nor does it matter what settings the person who runs them has, or what was learned of which repository.
 os.environ["XDG_CONFIG_HOME"] = str(Path(os.environ["XDG_RUNTIME_DIR"], "config"))
+os.environ["XDG_DATA_HOME"] = str(Path(os.environ["XDG_RUNTIME_DIR"], "data"))
 atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")

@@ -4,8 +4,10 @@
 |---|---|
 | `source.py`, `action.py` | a file and its tree; what actions are made of |
 | `fill.py`, with `holes.py` and `judge.py` | the holes of a selection, a function, a file |
-| `annotate.py`, with `annotation.py` | return and argument types; `inlay.py` shows them |
+| `annotate.py`, with `annotation.py` | return and argument types; `inlay.py` shows them, `kept.py` keeps them |
 | `docstring.py` | docstrings in the style of the file |
+| `docstring_line.py` | the same behind opening quotes, as a completion |
+| `surprise.py`, with `unlikely.py` | words that surprise the model, as hints |
 | `names.py`, with `variables.py` | names for variables, by vote |
 | `edits.py`, `running.py`, `handlers.py` | the protocol's side: edits, the life of a request, what is answered |
 

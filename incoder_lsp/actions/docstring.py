@@ -64,14 +64,19 @@ def offers(view: View) -> Sequence[Offer]:
 
 
 def perform(model: Model, view: View, scope: str, stop: Stop) -> Outcome:
+    function = view.source.function_at(view.ranges[0][0])
+    if function is None or place_of(view.source, function) is None:
+        return Outcome((), "Here is no function that wants a docstring.", complete=False)
+    return said_of(model, view, function, style_near(view.source, function), stop)
+
+
+def said_of(model: Model, view: View, function: Function, style: Style, stop: Stop) -> Outcome:
+    """What the model says of a function that has a place for it: whole lines at that place, or none. Raises Stopped."""
     from incoder_model.engine import Stopped
     from incoder_model.infill import InfillRequest, infill
 
-    function = view.source.function_at(view.ranges[0][0])
-    at = function and place_of(view.source, function)
-    if function is None or at is None:
-        return Outcome((), "Here is no function that wants a docstring.", complete=False)
-    style, indent = style_near(view.source, function), _indent(view.source, function)
+    at, indent = place_of(view.source, function), indent_of(view.source, function)
+    assert at is not None
     left, right, opening = view.text[:at], view.text[at:], f"{indent}{style.quotes}"
     if style.below:
         left, opening = f"{left}{opening}\n", indent
@@ -164,7 +169,7 @@ def is_nothing_but(source: Source, function: Function, edit: Edit, words: str) -
     return ast.dump(new.tree) == ast.dump(source.tree)
 
 
-def _indent(source: Source, function: Function) -> str:
+def indent_of(source: Source, function: Function) -> str:
     line = source.line(function.node.body[0].lineno - 1)
     return line[: len(line) - len(line.lstrip())]
 

@@ -17,7 +17,7 @@ from lsprotocol import types
 from lsprotocol.converters import get_converter
 from pygls.exceptions import JsonRpcInvalidParams
 
-from incoder_lsp.actions import ACTIONS, fill, names
+from incoder_lsp.actions import ACTIONS, fill, names, unlikely
 from incoder_lsp.actions.action import KIND, Edit, Outcome, View
 from incoder_lsp.actions.edits import text_edit, workspace_edit
 from incoder_lsp.actions.running import Job, Session, Stale, encoding_of, view_of
@@ -48,6 +48,8 @@ def code_action(ls: Session, params: types.CodeActionParams) -> list[types.CodeA
     tag = types.CodeActionTag.LlmGenerated
     tags = [tag] if known.tag_support and tag in known.tag_support.value_set else None
     found = []
+    if _is_wanted(types.CodeActionKind.QuickFix.value, params.context.only):
+        found += unlikely.fixes(ls, view, params.context, tags)
     for action in ACTIONS:
         kind = f"{KIND}.{action.name}"
         if not _is_wanted(kind, params.context.only):
@@ -68,7 +70,9 @@ def code_action(ls: Session, params: types.CodeActionParams) -> list[types.CodeA
 
 
 async def resolve(ls: Session, action: types.CodeAction) -> types.CodeAction:
-    """Without an edit where there is none, of which the user is told."""
+    """Without an edit where there is none, of which the user is told. A quick fix has its own already."""
+    if action.data is None:
+        return action
     action.edit = await _perform(ls, action.data, action.title)
     return action
 
@@ -210,7 +214,9 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     (
         types.TEXT_DOCUMENT_CODE_ACTION,
         code_action,
-        types.CodeActionOptions([f"{KIND}.{action.name}" for action in ACTIONS], resolve_provider=True),
+        types.CodeActionOptions(
+            [*(f"{KIND}.{action.name}" for action in ACTIONS), types.CodeActionKind.QuickFix], resolve_provider=True
+        ),
     ),
     (types.CODE_ACTION_RESOLVE, resolve, None),
     ("incoder/fillHoles", fill_holes, None),

@@ -7,7 +7,6 @@ user has stopped typing.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from typing import Any
 
 from lsprotocol import types
@@ -16,30 +15,16 @@ from incoder_lsp.actions.action import View
 from incoder_lsp.actions.annotate import Hint, hints_of, imports, is_sure, moved
 from incoder_lsp.actions.annotation import names_for
 from incoder_lsp.actions.edits import position_at, text_edit
+from incoder_lsp.actions.kept import Kept, Key
 from incoder_lsp.actions.running import Session, Stale, encoding_of, view_of
 from incoder_lsp.actions.source import Function
 from incoder_lsp.logs import describe, log
 
 IDLE = 0.7  # seconds without a change before the model is asked
-MOST = 512  # functions whose hints are kept
-
-Key = tuple[str, ...]
 
 
-class Kept:
-    """The hints of functions asked about lately, their places counted from the function's start."""
-
-    def __init__(self) -> None:
-        self._hints: OrderedDict[Key, list[Hint]] = OrderedDict()
-
-    def of(self, view: View, function: Function) -> list[Hint] | None:
-        hints = self._hints.get(_key(view, function))
-        return None if hints is None else [moved(hint, function.range[0]) for hint in hints]
-
-    def keep(self, view: View, function: Function, hints: list[Hint]) -> None:
-        self._hints[_key(view, function)] = [moved(hint, -function.range[0]) for hint in hints]
-        while len(self._hints) > MOST:
-            self._hints.popitem(last=False)
+def kept() -> Kept[Hint]:
+    return Kept(_key, moved)
 
 
 async def inlay_hint(ls: Session, params: types.InlayHintParams) -> list[types.InlayHint] | None:

@@ -7,17 +7,14 @@ progress is, and when its document changes or is closed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from incoder_lsp.actions.action import Stop, View
@@ -25,10 +22,13 @@ from incoder_lsp.actions.edits import range_at
 from incoder_lsp.actions.source import Source, unified
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.infiller import Infiller, own_model
+from incoder_lsp.progress import showing
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
-    from incoder_lsp.actions.inlay import Kept
+    from incoder_lsp.actions.annotate import Hint
+    from incoder_lsp.actions.kept import Kept
+    from incoder_lsp.actions.surprise import Surprise
     from incoder_lsp.configuration import Configuration
     from incoder_model.infill import Model
 
@@ -43,7 +43,8 @@ class Session(LanguageServer):
     configuration: Configuration
     worker: Worker
     running: Running
-    kept_hints: Kept
+    kept_hints: Kept[Hint]
+    kept_surprises: Kept[Surprise]
 
 
 @dataclass(eq=False)
@@ -136,29 +137,7 @@ def _look_at(task: asyncio.Future[Any]) -> None:
 async def _show(
     ls: Session, title: str, task: asyncio.Task[Result | None], stop: Event, sentence: Callable[[Result], str]
 ) -> None:
-    async with _progress(ls, title, stop) as say:
+    async with showing(ls, title, stop.set) as progress:
         await asyncio.wait({task})
         if not task.cancelled() and task.exception() is None and (result := task.result()) is not None:
-            say.append(sentence(result))
-
-
-@contextlib.asynccontextmanager
-async def _progress(ls: Session, title: str, stop: Event) -> AsyncIterator[list[str]]:
-    """A work-done progress, where the editor has that. What is put into the list is said at its end."""
-    last: list[str] = []
-    window = ls.client_capabilities.window
-    token = str(uuid.uuid4()) if window and window.work_done_progress else ""
-    if token:
-        try:
-            await ls.work_done_progress.create_async(token)
-        except JsonRpcException:
-            token = ""  # the client declined
-    if token:
-        ls.work_done_progress.tokens[token].add_done_callback(lambda _: stop.set())  # its only end is a cancel
-        ls.work_done_progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True))
-    try:
-        yield last
-    finally:
-        if token:
-            ls.work_done_progress.end(token, types.WorkDoneProgressEnd(message=last[0] if last else "stopped"))
-            ls.work_done_progress.tokens.pop(token, None)
+            progress.last = sentence(result)

@@ -18,6 +18,7 @@ from incoder_lsp import transport, version
 from incoder_lsp.daemon.process import Post
 from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import open_source
+from incoder_lsp.learning import Learning
 from incoder_lsp.logs import LogLevel, configure, describe, log
 from incoder_lsp.server import Server
 from incoder_lsp.shared_model import Load, Models
@@ -91,11 +92,12 @@ class Daemon:
     async def _session(
         self, options: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """One editor, until it leaves. Options: model, folder and user_file (absolute paths), log_level."""
-        model, folder, user_file = (
-            Path(path) if (path := options.get(name)) else None for name in ("model", "folder", "user_file")
+        """One editor, until it leaves. Options: model, folder, user_file and data (absolute paths), log_level."""
+        model, folder, user_file, data = (
+            Path(path) if (path := options.get(name)) else None for name in ("model", "folder", "user_file", "data")
         )
-        server = Server(model, Worker(models=self._models), self._fill, folder or Path("/"), user_file)
+        worker = Worker(models=self._models)
+        server = Server(model, worker, self._fill, folder or Path("/"), user_file, Learning(data))
         self._levels[server] = LogLevel(options.get("log_level", LogLevel.warning))
         self._set_level()
         server.protocol.set_writer(writer)  # pyright: ignore[reportArgumentType] - write() answers at once, which pygls allows

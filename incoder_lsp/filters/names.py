@@ -1,4 +1,5 @@
-"""Python names that exist nowhere in sight are made up: neither the file has them, nor Python, nor the suggestion itself.
+"""Python names that exist nowhere in sight are made up: neither the file has them, nor Python, nor the suggestion itself. Those
+that the file may import are not; they are noted, and imported when the suggestion is accepted.
 
 What stands after a dot, and the names of keyword arguments, are not for this file to know.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from dataclasses import replace
 
 from incoder_lsp.context import LEFT_WINDOW, Situation
 from incoder_lsp.filters.python import STRINGS, is_code
@@ -25,7 +27,7 @@ _BOUND = re.compile(
 
 
 def drop_unknown_names(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:
-    if len(situation.left) >= LEFT_WINDOW or "import *" in situation.left or not is_code(situation):
+    if "import *" in situation.left or not is_code(situation):
         return suggestion
     line = situation.line_left + suggestion.text
     if re.match(r"\s*(?:from|import)\b", line):
@@ -36,7 +38,11 @@ def drop_unknown_names(suggestion: Suggestion, situation: Situation) -> Suggesti
     known = {*_NAME.findall(before), *_NAME.findall(situation.right), *_NAME.findall(_whole(situation.line_left))}
     for found in _BOUND.finditer(said):
         known.update(_NAME.findall(found[0]))
-    return next((Drop(f"{name} is no name in sight") for name in new if name not in known), suggestion)
+    missing = dict.fromkeys(name for name in new if name not in known)
+    needed = tuple(name for name in missing if situation.importable and name in situation.importable)
+    all_seen = len(situation.left) < LEFT_WINDOW
+    made_up = next((name for name in missing if all_seen and name not in needed), None)
+    return Drop(f"{made_up} is no name in sight") if made_up else replace(suggestion, imports=needed)
 
 
 def _whole(line: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 class Suggestion:
     text: str
     covers: int = 0  # characters right of the cursor, on its line, that the text stands in for
+    imports: tuple[str, ...] = field(default=(), compare=False)  # names in it that the file lacks and may import
     whole: bool = field(default=True, compare=False)  # False: the model said more of its last line, or would have
 
 

@@ -62,6 +62,9 @@ class Script:
             self._saying.pop(0)
         return self._scores()
 
+    def step_each(self, tokens: Sequence[int]) -> np.ndarray:
+        return np.stack([self.step(token) for token in tokens])
+
     def _scores(self) -> np.ndarray:
         scores = np.zeros(self.tokenizer.vocab_size, np.float32)
         scores[self._saying[0]] = self._sure
