@@ -6,12 +6,13 @@ The imports are inside because the relay, which only passes messages on, must no
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from incoder_lsp.infiller import Infiller, own_model
-from incoder_lsp.question import Answer, Question
+from incoder_lsp.question import Answer, Question, Thought
 
 if TYPE_CHECKING:
     from incoder_lsp.context import Situation
@@ -33,12 +34,25 @@ def fill(model: Infiller, question: Question, stop: Stop) -> Answer:
     situation = _situation(question)
     if situation is None:
         return Answer(why="inside a word")
-    kept = [filter_suggestion(said, situation) for said in _said(model, question, situation.request, stop)]
+    thought = _thought(model, question, situation, stop)
+    kept = [filter_suggestion(said, situation) for said in thought.said]
     # Equal ones count once, and the likeliest is first.
     shown = list(dict.fromkeys(one for one in kept if not isinstance(one, Drop)))[: _wanted(question)]
     if not shown:
-        return Answer(why=next((one.reason for one in kept if isinstance(one, Drop)), ""))
-    return Answer(tuple(replace(one, text=_LINE_END.sub(question.eol, one.text)) for one in shown))
+        return Answer(why=next((one.reason for one in kept if isinstance(one, Drop)), ""), thought=thought)
+    return Answer(tuple(replace(one, text=_LINE_END.sub(question.eol, one.text)) for one in shown), thought=thought)
+
+
+def _thought(model: Infiller, question: Question, situation: Situation, stop: Stop) -> Thought:
+    """What the model says, and what that has cost."""
+    own, started = own_model(model), time.perf_counter()
+    before = own and (own.engine.evaluated, own.engine.reused)
+    said = tuple(_said(model, question, situation.request, stop))
+    milliseconds = (time.perf_counter() - started) * 1000
+    if own is None or before is None:
+        return Thought(situation, said, None, None, milliseconds)
+    evaluated, reused = own.engine.evaluated - before[0], own.engine.reused - before[1]
+    return Thought(situation, said, evaluated, reused, milliseconds)
 
 
 def _wanted(question: Question) -> int:
