@@ -29,6 +29,7 @@ from incoder_lsp.type_along import Known, anchored
 from incoder_lsp.when import SUBTLE, reason_to_wait, settled
 from incoder_lsp.worker import Worker
 
+NOT_READY = "the model is not ready"
 QUIET_SECONDS = 0.3  # after an answer, before the next question is prepared
 
 
@@ -124,7 +125,7 @@ class Completer:
         if not question.settings.enabled:
             return "switched off"
         if not self._worker.ready:
-            return "the model is not ready"
+            return NOT_READY
         why = reason_for_silence(question)
         return why or settled(question, page.history.last)
 
@@ -143,7 +144,7 @@ class Completer:
             return Answer(why="superseded")
         if error := task.exception():
             self._report(error)
-            return Answer(why="failed")
+            return Answer(why="the backend is away" if isinstance(error, Unavailable) else "failed")
         self.away, answer = "", task.result()
         hidden = question.settings.mode == "subtle" and not question.invoked
         known = Known(question, _forgetful(answer), hidden=hidden)
@@ -202,7 +203,7 @@ class Completer:
     async def _work(self, question: Question, stop: Event) -> Answer:
         with self._working():
             answer = await self._worker.ask(lambda model: self._fill(model, question, stop.is_set))
-        return answer or Answer(why="the model is not ready")
+        return answer or Answer(why=NOT_READY)
 
 
 def _forgetful(answer: Answer) -> Answer:

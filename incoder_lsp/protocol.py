@@ -165,6 +165,15 @@ class Protocol(LanguageServerProtocol):
         error = {"code": code.value, "message": sentence}
         self._send_data({"jsonrpc": self.VERSION, "id": request, "error": error})
 
+    @lsp_method(types.INITIALIZE)
+    def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
+        """pygls announces no virtual documents."""
+        result = yield from super().lsp_initialize(params)
+        if result.capabilities.workspace:
+            content = self.fm.feature_options.get(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)
+            result.capabilities.workspace.text_document_content = content
+        return result
+
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> Generator[Any, Any, None]:
         """Leave the ending to the transport; pygls would end the process here, always with code 0."""

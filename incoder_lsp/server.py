@@ -7,6 +7,7 @@ completion, so that nobody sees a suggestion twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, dialect, notebooks, popup, version
+from incoder_lsp import configuring, dialect, notebooks, popup, version, viewer, why_not
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
@@ -29,8 +30,10 @@ from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.items import placed
 from incoder_lsp.loading import load_model
 from incoder_lsp.logs import describe, log
+from incoder_lsp.page import Record
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings
+from incoder_lsp.status import Teller
 from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
@@ -54,6 +57,7 @@ class Server(LanguageServer):
         fill: Fill = fill,
         folder: Path | None = None,
         user_file: Path | None = None,
+        make_completer: Callable[..., Completer] = Completer,
     ):
         super().__init__(
             "incoder-lsp",
@@ -67,7 +71,8 @@ class Server(LanguageServer):
         self.surroundings = Surroundings()
         self.configuration = Configuration(user_file, self.note, self.tell)
         self.worker = worker or Worker()
-        self.completer = Completer(self.worker, fill, self.tell)
+        self.status, self.viewer = Teller(self), viewer.Viewer(self)
+        self.completer = make_completer(self.worker, fill, self.tell, heard=self._heard, working=self.status.working)
         self.running = Running()
         self.kept_hints = inlay.Kept()
         self._model = model
@@ -99,6 +104,8 @@ class Server(LanguageServer):
         """The session is over: what is in the air ends, and the model is there for others."""
         self.completer.forget()
         self.completer.acceptance.save()
+        self.status.leave()
+        self.viewer.leave()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
@@ -112,6 +119,11 @@ class Server(LanguageServer):
         self.completer.forget()
         if self.source != before:
             self._loading = asyncio.create_task(load_model(self))
+        self.status.look()
+
+    def _heard(self, record: Record) -> None:
+        self.viewer.heard(record)
+        self.status.heard(record)
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -146,6 +158,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     ls.running.drop(opened.uri)
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
     configuring.look(ls)
+    ls.status.look()
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -212,5 +225,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),
+    *why_not.HANDLERS,
+    *viewer.HANDLERS,
     *dialect.HANDLERS,
 ]
