@@ -99,7 +99,8 @@ def _question(heard: Heard) -> Iterator[str]:
             f"- When: {time.strftime('%H:%M:%S', time.localtime(heard.when))}, {heard.record.milliseconds:.0f} ms",
             f"- Where: {inline(question.place or question.path)}, line {line}, column {column}",
             f"- Why: {'it was asked for' if question.invoked else 'a key was pressed'}",
-            f"- From: {'an earlier answer' if heard.record.from_cache else 'the model' if answer.thought else 'nobody'}",
+            *(["- From: an earlier answer"] if heard.record.from_cache else []),
+            *(["- From: the model"] if answer.thought else []),
         ]
     )
     if not answer.suggestions:
@@ -131,7 +132,7 @@ def _sizes(pieces: list[Piece]) -> str:
 
 def _said(said: Infill) -> Iterator[str]:
     yield fenced(said.text)
-    whole = f", {math.exp(said.log_probability):.2%} likely as a whole" if said.chances else ""
+    whole = f", {100 * math.exp(said.log_probability):.2g}% likely as a whole" if said.chances else ""
     yield f"{said.tokens} tokens{whole}; it ended by: {said.stopped}."
     if said.chances:
         start, lines = 0, []
