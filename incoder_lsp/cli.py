@@ -175,6 +175,33 @@ def settings(
 
 
 @app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A file that suggestions are wanted in.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The model directory; that of the settings by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look at all that a suggestion needs, and say what to do about what is wrong. Exits with 1 where there would be none."""
+    import json
+
+    from incoder_lsp.doctor import findings
+    from incoder_lsp.doctor.finding import Level
+
+    configure(LogLevel.error)
+    found = []
+    for one in findings(model, file):
+        found.append(one)
+        if not as_json:
+            typer.echo(
+                f"{one.level.value:4}  {one.name}: {one.found}" + (f"\n      {one.advice}" if one.advice else "")
+            )
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in found], indent=1))
+    raise typer.Exit(1 if any(one.level is Level.fail for one in found) else 0)
+
+
+@app.command()
 def demo(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")
