@@ -14,8 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raw_client import INLINE, RawClient, inline
 
-from incoder_lsp.prompt_page import fenced
+from incoder_lsp.context import situation_at
+from incoder_lsp.filters import Suggestion
+from incoder_lsp.page import Record
+from incoder_lsp.prompt_page import Heard, fenced, page_of, pieces_of
 from incoder_lsp.prompt_page import inline as on_a_line
+from incoder_lsp.question import Answer, Question, Thought
+from incoder_lsp.settings import Settings
+from incoder_model.infill import Infill
 
 INVALID_PARAMS = -32602
 CONTENT, REFRESH = "workspace/textDocumentContent", "workspace/textDocumentContent/refresh"
@@ -129,6 +135,19 @@ def test_the_document_is_announced_and_there_is_one(client: RawClient, speaking:
     capabilities = speaking.start()["capabilities"]
     assert capabilities["workspace"]["textDocumentContent"] == {"schemes": ["incoder"]}
     assert client.ask(CONTENT, {"uri": "incoder:/other.md"})["error"]["code"] == INVALID_PARAMS
+
+
+def test_a_prompt_that_a_server_completed():
+    """What is known of it: the request, and nothing in tokens."""
+    situation = situation_at("x = ", 4, "a.py", invoked=False, settings=Settings())
+    assert situation
+    thought = Thought(situation, (Infill("1", 1, 0.0, "line", 5.0),), None, None, 5.0)
+    question = Question("file:///a.py", "/a.py", "x = ", 4, "\n", False, Settings())
+    heard = Heard(0.0, Record(question, Answer((Suggestion("1"),), thought=thought), False, 7.0))
+    shown = page_of(heard, heard, pieces_of(None, situation.request))
+    assert "| Piece | Characters |" in shown
+    assert "only the server knows that completed" in shown
+    assert "likely as a whole" not in shown
 
 
 @given(st.text(alphabet="`ab\n"))

@@ -7,6 +7,8 @@ from typing import Any
 from conftest import SCRIPTED, SERVE, Start
 from raw_client import INLINE, RawClient, inline
 
+from incoder_lsp.status import Status
+
 STATUS = "incoder/status"
 WANTED = {"experimental": {"incoder": {"status": True}}}
 URI, SECRET = "file:///status.py", "file:///.env"
@@ -22,6 +24,7 @@ def statuses(client: RawClient) -> list[dict[str, Any]]:
 
 def wait_for(client: RawClient, state: str, message: str = "") -> dict[str, Any]:
     """Wait until the newest status is that one."""
+
     def is_it(one: dict[str, Any]) -> bool:
         newest = statuses(client)[-1:] == [one]
         return newest and one["params"]["state"] == state and message in one["params"]["message"]
@@ -127,3 +130,13 @@ def test_a_slow_start_is_told_as_loading(launch: Start):
     why = client.ask("incoder/whyNot", {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 4}})
     assert why["result"]["code"] == "loading"
     wait_for(client, "ready")
+
+
+def test_a_latency_is_news_where_it_has_changed_a_good_deal():
+    told = Status("ready", "", "model", 0.1)
+    assert told.is_news(None)
+    assert not Status("ready", "", "model", 0.12).is_news(told)
+    assert Status("ready", "", "model", 0.2).is_news(told)
+    assert Status("busy", "", "model", 0.1).is_news(told)
+    assert Status("ready", "", "model", None).is_news(told)
+    assert told.as_json() == {"state": "ready", "message": "", "model": "model", "latencyMs": 100}
