@@ -29,20 +29,8 @@ def question_at(
     document = ls.documents.get(uri)
     if document is None:
         return None
-    known = ls.configuration
-    question = Question(
-        uri,
-        path_of(uri),
-        document.text,
-        document.offset_at(position.line, position.character),
-        document.eol,
-        invoked,
-        known.settings_of(uri),
-        language=document.language,
-        place=known.place_of(uri),
-        ignored=known.is_ignored(uri),
-        importable=importable(ls, uri),
-    )
+    offset = document.offset_at(position.line, position.character)
+    question = replace(about(ls, uri, offset, invoked=invoked), importable=importable(ls, uri))
     question = notebooks.among_cells(question, ls.notebooks, ls.documents)
     if selected is not None:
         question = with_selected(question, _selected(document, selected))
@@ -51,6 +39,23 @@ def question_at(
     roots = ls.workspace.folders or [ls.workspace.root_uri]
     folders = [path_of(root) for root in roots if root]
     return replace(question, choice=ls.surroundings.choice(question, ls.documents, folders))
+
+
+def about(ls: Server, uri: str, offset: int, *, invoked: bool) -> Question:
+    """Of an open document alone: enough to know whether anything is suggested there."""
+    document, known = ls.documents[uri], ls.configuration
+    return Question(
+        uri,
+        path_of(uri),
+        document.text,
+        offset,
+        document.eol,
+        invoked,
+        known.settings_of(uri),
+        language=document.language,
+        place=known.place_of(uri),
+        ignored=known.is_ignored(uri),
+    )
 
 
 def _selected(document: Document, item: types.SelectedCompletionInfo) -> Selected:

@@ -8,16 +8,22 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from incoder_lsp import version
+from incoder_lsp import looking, version
 from incoder_lsp.infiller import Source
 from incoder_lsp.logs import LogLevel, configure
+from incoder_lsp.looking import fail
 from incoder_lsp.serve import leave, serve_alone, serve_shared
 
+if TYPE_CHECKING:
+    from incoder_lsp.recording import Recorder
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+for command in (looking.check, looking.replay):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,36 +75,56 @@ def serve(
     no_daemon: Annotated[
         bool, typer.Option("--no-daemon", help="Load the model in this process, for this editor. Always so on Windows.")
     ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write down the session for `replay`, all source text that the editor sends in it. A new file; without the "
+            "daemon.",
+        ),
+    ] = None,
 ) -> None:
     """Serve one editor. Editors start this command themselves; all of them share one model, in a daemon."""
     from incoder_lsp.backend.address import parse_backend
     from incoder_lsp.transport import parse_address
 
     if stdio and tcp is not None:
-        _fail(2, "--stdio and --tcp exclude each other; give one of them.")
+        fail(2, "--stdio and --tcp exclude each other; give one of them.")
     if model is not None and backend is not None:
-        _fail(2, "--model and --backend exclude each other; give one of them.")
+        fail(2, "--model and --backend exclude each other; give one of them.")
     editor = stdio or tcp is not None or http is None
     if editor and tcp is None and (sys.stdin is None or sys.stdout is None):
-        _fail(1, "stdin or stdout is closed; the editor speaks over both, or over --tcp HOST:PORT.")
+        fail(1, "stdin or stdout is closed; the editor speaks over both, or over --tcp HOST:PORT.")
     try:
         address = parse_address(tcp) if tcp is not None else None
         http_address = parse_address(http) if http is not None else None
         source = parse_backend(backend) if backend is not None else model
     except ValueError as error:
-        _fail(2, f"{error}.")
-    if not (no_daemon or address or http_address or backend):
+        fail(2, f"{error}.")
+    if record is not None and not editor:
+        fail(2, "--record writes down an editor's session; give --stdio or --tcp beside --http.")
+    recorder = _recorder(record) if record is not None else None
+    if not (no_daemon or address or http_address or backend or recorder):
         serve_shared({"model": str(model) if model else None, "log_level": log_level.value})
     listener = _listen(*http_address) if http_address is not None else None
     if listener is not None and not editor:
         configure(log_level)
         _serve_http(source, listener)
     try:
-        serve_alone(source, log_level, address, listener)
+        serve_alone(source, log_level, address, listener, recorder)
     except OSError as error:
         if address is None:
             raise
         _cannot_listen(*address, error)
+
+
+def _recorder(file: Path) -> Recorder:
+    from incoder_lsp.recording import Recorder
+
+    try:
+        return Recorder(file)
+    except OSError as error:
+        fail(1, f"cannot record to {file}: {os.strerror(error.errno or 0).lower()}; choose another file.")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -117,7 +143,7 @@ def _serve_http(source: Source, listener: socket.socket) -> NoReturn:
     try:
         leave(partial(serve_http, source, listener))
     except ModelDirectoryError as error:
-        _fail(1, f"{error}.")
+        fail(1, f"{error}.")
 
 
 @app.command()
@@ -132,7 +158,7 @@ def daemon(
     """Start the process that holds the model for all editors. `serve` does this itself; it ends ten minutes after the last
     editor has gone, or after INCODER_DAEMON_IDLE seconds."""
     if sys.platform == "win32":
-        _fail(1, "there is no daemon on Windows yet; `serve` loads the model itself.")
+        fail(1, "there is no daemon on Windows yet; `serve` loads the model itself.")
     from incoder_lsp.daemon.client import NOBODY_THERE, greet
     from incoder_lsp.daemon.place import Unreachable, log_path, socket_path
     from incoder_lsp.daemon.process import start_daemon
@@ -144,11 +170,11 @@ def daemon(
             return
         answer = greet(path, {"want": "stop" if stop else "status"})[1]
     except Unreachable as error:
-        _fail(1, f"{error}.")
+        fail(1, f"{error}.")
     except NOBODY_THERE:
-        _fail(1, "no daemon is running.")
+        fail(1, "no daemon is running.")
     except (OSError, ValueError) as error:
-        _fail(1, f"the daemon does not answer: {error}.")
+        fail(1, f"the daemon does not answer: {error}.")
     models = ", ".join(answer["models"]) or "none"
     typer.echo(
         f"{'stopped' if stop else 'running'}: incoder-lsp {answer['version']}, process {answer['pid']}, "
@@ -167,7 +193,7 @@ def settings(
     from incoder_lsp import settings_page
 
     if json and markdown:
-        _fail(2, "--json and --markdown exclude each other; give one of them.")
+        fail(2, "--json and --markdown exclude each other; give one of them.")
     if json or markdown:
         typer.echo(settings_page.as_json() if json else settings_page.as_markdown(), nl=json)
     else:
@@ -215,11 +241,11 @@ def conformance(
     try:
         choice = command.Choice.read(server, only=only, soak=soak, knobs=knobs, home=home, ready=ready, budget=budget)
     except ValueError as error:
-        _fail(2, f"{error}.")
+        fail(2, f"{error}.")
     try:
         passed = command.conform(choice, json_out)
     except OSError as error:
-        _fail(1, f"cannot write {json_out}: {os.strerror(error.errno or 0).lower()}.")
+        fail(1, f"cannot write {json_out}: {os.strerror(error.errno or 0).lower()}.")
     raise typer.Exit(0 if passed else 1)
 
 
@@ -248,14 +274,9 @@ def stats(
         if reset:
             reset_statistics(path)
     except OSError as error:
-        _fail(1, f"{path} cannot be used: {os.strerror(error.errno or 0).lower()}.")
-
-
-def _fail(code: int, sentence: str) -> NoReturn:
-    typer.echo(f"incoder-lsp: {sentence}", err=True)
-    raise typer.Exit(code)
+        fail(1, f"{path} cannot be used: {os.strerror(error.errno or 0).lower()}.")
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> NoReturn:
     reason = os.strerror(error.errno or 0).lower()
-    _fail(1, f"cannot listen on {host}:{port}: {reason}; choose another port.")
+    fail(1, f"cannot listen on {host}:{port}: {reason}; choose another port.")

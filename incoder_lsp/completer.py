@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from threading import Event
 
 from incoder_lsp.acceptance import Acceptance
@@ -27,11 +29,13 @@ from incoder_lsp.type_along import Known, anchored
 from incoder_lsp.when import SUBTLE, reason_to_wait, settled
 from incoder_lsp.worker import Worker
 
+NOT_READY = "the model is not ready"
 QUIET_SECONDS = 0.3  # after an answer, before the next question is prepared
 
 
 class Completer:
-    """tell: the user, in a sentence. prepare: what is done when the keys pause. clock: seconds, monotonic."""
+    """tell: the user, in a sentence. prepare: what is done when the keys pause. clock: seconds, monotonic. heard: of every
+    question and its answer. working: entered for as long as the model is asked."""
 
     def __init__(
         self,
@@ -40,12 +44,15 @@ class Completer:
         tell: Callable[[str], None] = log.warning,
         prepare: Prepare = prepare,
         clock: Callable[[], float] = time.monotonic,
+        heard: Callable[[Record], None] = lambda _: None,
+        working: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
         self._worker = worker
         self._fill, self._prepare = fill, prepare
         self._preparing: asyncio.Task[None] | None = None
         self._tell = tell  # the user, once, when completions stop coming
-        self._away = False
+        self._heard, self._working = heard, working
+        self.away = ""  # why no completions come, in a sentence; empty while they do
         self._clock = clock
         self._rhythm = Rhythm()
         self._pressed: float | None = None  # when the edit was made that nothing was asked about yet
@@ -75,7 +82,9 @@ class Completer:
         else:
             answer = await self._ask_the_model(question, page, began if pressed is None else pressed)
         if question.uri not in self._in_the_air:
-            page.last = Record(question, answer, found is not None, (self._clock() - began) * 1000)
+            record = Record(question, answer, found is not None, (self._clock() - began) * 1000)
+            page.last = replace(record, answer=_forgetful(answer))
+            self._heard(record)
         return answer
 
     def why_not(self, question: Question) -> str | None:
@@ -116,7 +125,7 @@ class Completer:
         if not question.settings.enabled:
             return "switched off"
         if not self._worker.ready:
-            return "the model is not ready"
+            return NOT_READY
         why = reason_for_silence(question)
         return why or settled(question, page.history.last)
 
@@ -135,11 +144,12 @@ class Completer:
             return Answer(why="superseded")
         if error := task.exception():
             self._report(error)
-            return Answer(why="failed")
-        self._away = False
-        known = Known(question, task.result(), hidden=question.settings.mode == "subtle" and not question.invoked)
+            return Answer(why="the backend is away" if isinstance(error, Unavailable) else "failed")
+        self.away, answer = "", task.result()
+        hidden = question.settings.mode == "subtle" and not question.invoked
+        known = Known(question, _forgetful(answer), hidden=hidden)
         page.known.append(known)
-        return self._give(known, Answer(why=SUBTLE) if known.hidden else known.answer)
+        return self._give(known, Answer(why=SUBTLE, thought=answer.thought) if hidden else answer)
 
     def _give(self, known: Known, answer: Answer) -> Answer:
         """An answer that comes of a known one."""
@@ -152,8 +162,8 @@ class Completer:
     def _report(self, error: BaseException) -> None:
         if not isinstance(error, Unavailable):
             log.error("no suggestion because of %s", describe(error))
-        elif not self._away:
-            self._away = True
+        elif not self.away:
+            self.away = str(error)
             self._tell(str(error))
 
     async def _read_on(self, likely_next: Callable[[], Question]) -> None:
@@ -191,5 +201,11 @@ class Completer:
         return answer
 
     async def _work(self, question: Question, stop: Event) -> Answer:
-        answer = await self._worker.ask(lambda model: self._fill(model, question, stop.is_set))
-        return answer or Answer(why="the model is not ready")
+        with self._working():
+            answer = await self._worker.ask(lambda model: self._fill(model, question, stop.is_set))
+        return answer or Answer(why=NOT_READY)
+
+
+def _forgetful(answer: Answer) -> Answer:
+    """What is kept of it for long: how it came about takes much room."""
+    return replace(answer, thought=None)

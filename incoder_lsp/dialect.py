@@ -12,10 +12,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from incoder_lsp.completer import Completer
+from incoder_lsp.status import Teller
 
 
 class Session(Protocol):
     completer: Completer
+    status: Teller
 
 
 def did_show_completion(ls: Session, params: Any) -> None:
@@ -29,7 +31,8 @@ def did_partially_accept_completion(ls: Session, params: Any) -> None:
 
 
 def did_focus(ls: Session, params: Any) -> None:
-    """Which document has the focus makes no difference here."""
+    uri = getattr(getattr(params, "textDocument", None), "uri", None)
+    ls.status.focus(uri if isinstance(uri, str) else None)
 
 
 def _insert_text(params: Any) -> str:

@@ -61,6 +61,13 @@ def own_model(infiller: Infiller | None) -> Model | None:
     return infiller.model if isinstance(infiller, LocalModel) else None
 
 
+def name_of(source: Source) -> str:
+    """For people."""
+    if isinstance(source, Address):
+        return source.url
+    return source.resolve().name if source else "incoder-bundled"
+
+
 def open_source(source: Source) -> Infiller:
     """Raises what `load_model` raises. A server is not asked anything before the first request."""
     if isinstance(source, Address):
@@ -69,4 +76,4 @@ def open_source(source: Source) -> Infiller:
         return Backend(source)
     from incoder_model.loading import load_model  # here and not above: what runs a model takes a while to import
 
-    return LocalModel(load_model(source), source.resolve().name if source else "incoder-bundled")
+    return LocalModel(load_model(source), name_of(source))

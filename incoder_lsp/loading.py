@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from incoder_lsp.infiller import Source
 from incoder_lsp.logs import describe, log
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 async def load_model(ls: Server) -> None:
     """Load on the worker. The user sees one progress, and one message if it fails."""
     ls.completer.forget()
+    ls.viewer.forget()
+    ls.completer.away = ls.status.failure = ""
     loading = asyncio.create_task(ls.worker.load(ls.source))
-    await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
+    ls.status.look()
+    await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading, ls.source))
 
 
 async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
@@ -38,7 +42,7 @@ async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
     )
 
 
-async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
+async def _show_failure(ls: Server, loading: asyncio.Task[None], source: Source) -> None:
     from incoder_model.checkpoint import ModelDirectoryError
 
     await asyncio.wait({loading})
@@ -46,4 +50,7 @@ async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
         known = isinstance(error, ModelDirectoryError)
         sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
         log.error("no model: %s", describe(error))
+        if source == ls.source:  # else another one is loading already
+            ls.status.failure = f"{sentence[:1].upper()}{sentence[1:].rstrip('.')}."
         ls.tell(sentence)
+    ls.status.look()

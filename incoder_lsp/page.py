@@ -15,7 +15,7 @@ REMEMBERED = 8  # answers
 
 @dataclass(frozen=True)
 class Record:
-    """A question and what it came to, for those who ask why."""
+    """A question and what it came to, for those who ask why and look inside."""
 
     question: Question
     answer: Answer

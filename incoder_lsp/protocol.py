@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from enum import Enum
@@ -23,6 +24,8 @@ from incoder_lsp.logs import describe, log
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
+
+    from incoder_lsp.recording import Recorder
 
 OURS = (
     types.TEXT_DOCUMENT_DID_OPEN,
@@ -42,6 +45,7 @@ class Protocol(LanguageServerProtocol):
         super().__init__(server, converter)
         self.exit_code: int | None = None  # set by `exit`: the session is over
         self._initialized = False
+        self.recorder: Recorder | None = None  # where the user wants one
         for method in OURS:
             del self.fm.builtin_features[method]  # pygls would keep a second copy of each file, with other line ends
 
@@ -62,6 +66,8 @@ class Protocol(LanguageServerProtocol):
 
     def receive(self, body: bytes | None) -> None:
         """Handle one message; None is a message that the framing lost."""
+        if self.recorder:
+            self.recorder.heard(body)
         if body is None:
             return self._refuse(None, types.ErrorCodes.ParseError, "A message has no usable Content-Length header.")
         try:
@@ -77,6 +83,18 @@ class Protocol(LanguageServerProtocol):
         return (
             self._receive_request(message, method) if "id" in message else self._receive_notification(message, method)
         )
+
+    def send_request(
+        self,
+        method: str,
+        params: Any | None = None,
+        callback: Callable[[Any], None] | None = None,
+        msg_id: int | str | None = None,
+    ) -> Future[Any]:
+        msg_id = str(uuid.uuid4()) if msg_id is None else msg_id
+        if self.recorder:
+            self.recorder.asked(msg_id, method)
+        return super().send_request(method, params, callback, msg_id)
 
     def _receive_request(self, message: dict[str, Any], method: str) -> None:
         def refuse(code: Error, sentence: str) -> None:
@@ -164,6 +182,15 @@ class Protocol(LanguageServerProtocol):
     def _refuse(self, request: int | str | None, code: Error, sentence: str) -> None:
         error = {"code": code.value, "message": sentence}
         self._send_data({"jsonrpc": self.VERSION, "id": request, "error": error})
+
+    @lsp_method(types.INITIALIZE)
+    def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
+        """pygls announces no virtual documents."""
+        result = yield from super().lsp_initialize(params)
+        if result.capabilities.workspace:
+            content = self.fm.feature_options.get(types.WORKSPACE_TEXT_DOCUMENT_CONTENT)
+            result.capabilities.workspace.text_document_content = content
+        return result
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *_: Any) -> Generator[Any, Any, None]:

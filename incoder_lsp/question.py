@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from incoder_lsp.settings import Settings
 
 if TYPE_CHECKING:
+    from incoder_lsp.context import Situation
     from incoder_lsp.filters.suggestion import Suggestion
     from incoder_lsp.importing.workspace import Importable
     from incoder_lsp.notebooks import Around
     from incoder_lsp.surroundings import Choice
+    from incoder_model.infill import Infill
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,23 @@ def with_selected(question: Question, selected: Selected) -> Question:
 
 
 @dataclass(frozen=True)
+class Thought:
+    """How an answer came about: what the model was shown and what it said, before any filter. For who looks inside."""
+
+    situation: Situation
+    said: tuple[Infill, ...]  # the likeliest first
+    evaluated: int | None  # tokens that went through the network for it; None where only a server knows
+    reused: int | None  # tokens that its cache held already
+    milliseconds: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """Suggestions, the best one first; or none, and why."""
 
     suggestions: tuple[Suggestion, ...] = ()
     why: str = ""  # there is none, in a few words
+    thought: Thought | None = field(default=None, compare=False, repr=False)  # where the model was asked just now
 
     @property
     def best(self) -> Suggestion | None:

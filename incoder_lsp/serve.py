@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from incoder_lsp.infiller import Source
     from incoder_lsp.logs import LogLevel
+    from incoder_lsp.recording import Recorder
 
 Options = dict[str, Any]
 DEFAULTS: Options = {"model": None, "log_level": "warning"}
@@ -68,6 +69,7 @@ def serve_alone(
     level: LogLevel | None = None,
     address: tuple[str, int] | None = None,
     listener: socket.socket | None = None,
+    recorder: Recorder | None = None,
 ) -> NoReturn:
     """One editor, one process: over stdio, or over TCP on `address`; HTTP on `listener` beside it. Raises OSError if it cannot
     listen on `address`."""
@@ -77,6 +79,7 @@ def serve_alone(
 
     logs.configure(level or logs.LogLevel.warning)
     server, beside = Server(source, user_file=user_file(), learned=Learning(data_folder())), None
+    server.protocol.recorder = recorder
     if listener is not None:
         from incoder_lsp.http.server import serving_http
 

@@ -7,6 +7,7 @@ completion, so that nobody sees a suggestion twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import configuring, dialect, learning, notebooks, popup, version
+from incoder_lsp import configuring, dialect, learning, notebooks, popup, version, viewer, why_not
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay, unlikely
 from incoder_lsp.actions.running import Running
@@ -31,8 +32,10 @@ from incoder_lsp.infiller import Source, own_model
 from incoder_lsp.items import placed
 from incoder_lsp.loading import load_model
 from incoder_lsp.logs import describe, log
+from incoder_lsp.page import Record
 from incoder_lsp.protocol import Protocol
 from incoder_lsp.settings import Settings
+from incoder_lsp.status import Teller
 from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
@@ -57,6 +60,7 @@ class Server(LanguageServer):
         folder: Path | None = None,
         user_file: Path | None = None,
         learned: learning.Learning | None = None,
+        make_completer: Callable[..., Completer] = Completer,
     ):
         super().__init__(
             "incoder-lsp",
@@ -70,7 +74,8 @@ class Server(LanguageServer):
         self.surroundings = Surroundings()
         self.configuration = Configuration(user_file, self.note, self.tell)
         self.worker = worker or Worker()
-        self.completer = Completer(self.worker, fill, self.tell)
+        self.status, self.viewer = Teller(self), viewer.Viewer(self)
+        self.completer = make_completer(self.worker, fill, self.tell, heard=self._heard, working=self.status.working)
         self.running = Running()
         self.kept_hints = inlay.kept()
         self.kept_surprises = unlikely.kept()
@@ -114,6 +119,8 @@ class Server(LanguageServer):
         self.learning.leave()
         self.completer.forget()
         self.completer.acceptance.save()
+        self.status.leave()
+        self.viewer.leave()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
@@ -127,6 +134,11 @@ class Server(LanguageServer):
         self.completer.forget()
         if self.source != before:
             self._loading = asyncio.create_task(load_model(self))
+        self.status.look()
+
+    def _heard(self, record: Record) -> None:
+        self.viewer.heard(record)
+        self.status.heard(record)
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -162,6 +174,7 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
     configuring.look(ls)
     importing.importable(ls, opened.uri)  # what it may import is read before it is asked for
+    ls.status.look()
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -233,5 +246,7 @@ HANDLERS: list[tuple[str, Any, Any]] = [
     *inlay.HANDLERS,
     *unlikely.HANDLERS,
     (STATISTICS, statistics, None),
+    *why_not.HANDLERS,
+    *viewer.HANDLERS,
     *dialect.HANDLERS,
 ]

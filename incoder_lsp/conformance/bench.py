@@ -35,6 +35,7 @@ CAPABILITIES: Message = {
     "notebookDocument": {"synchronization": {}},
     "workspace": {"configuration": True, "workspaceFolders": True, "didChangeConfiguration": {}},
     "window": {"workDoneProgress": True, "showMessage": {}},
+    "experimental": {"incoder": {"status": True}},
 }
 
 # Places where a tool for Python has something to say: (left of the cursor, right of it).

@@ -33,6 +33,7 @@ class Memory:
         self._encoding: Any = "utf-16"
         self._settings: dict[bytes, None] = {}  # each adds to those before; of equal ones the last counts
         self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri, notebooks' cells among them
+        self._focus: bytes | None = None  # the last word about which document has it
         self._registered: dict[str, str] = {}  # what the daemon asked the editor for: methods by id
         self._notebooks: dict[str, dict[str, Any]] = {}  # as they were opened, with the cells they have now
 
@@ -51,6 +52,8 @@ class Memory:
         elif method == "workspace/didChangeConfiguration":
             self._settings.pop(body, None)
             self._settings[body] = None
+        elif method == "textDocument/didFocus":
+            self._focus = body
         elif method == "workspace/didChangeWorkspaceFolders" and self._initialize is not None:
             self._initialize = _with_folders(self._initialize, _dict(_dict(message.get("params")).get("event")))
         elif method in DOCUMENTS and self._initialize is not None:
@@ -121,6 +124,17 @@ class Memory:
         for uri in self._documents:
             if uri not in cells:
                 yield _message(method="textDocument/didOpen", params={"textDocument": self._opened(uri)})
+        if self._focus is not None:
+            yield self._focus
+
+    def last_status(self, message: str) -> Iterator[bytes]:
+        """That nothing will come any more, for an editor that wants to know how we are."""
+        capabilities = _dict(_dict((self._initialize or {}).get("params")).get("capabilities"))
+        if _dict(_dict(capabilities.get("experimental")).get("incoder")).get("status") is True:
+            yield _message(
+                method="incoder/status",
+                params={"state": "error", "message": message, "model": "", "latencyMs": None},
+            )
 
     def _opened(self, uri: str) -> dict[str, Any]:
         language, document = self._documents[uri]

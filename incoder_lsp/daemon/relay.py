@@ -118,7 +118,12 @@ class Relay:
 
     def _give_up(self, reason: str) -> None:
         self._bury(for_good=True)
-        self._show(ERROR, GIVEN_UP.format(reason=reason))
+        sentence = GIVEN_UP.format(reason=reason)
+        self._show(ERROR, sentence)
+        with self._remembering:
+            words = list(self._memory.last_status(sentence.replace("InCoder: the", "The")))
+        for body in words:
+            self._write(frame(body))
 
     def _bury(self, for_good: bool) -> None:
         with self._remembering:

@@ -5,8 +5,7 @@ Each rule has a file of its own; the order in which they are asked is the list b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterator, Sequence
 
 from incoder_lsp.context import Situation
 from incoder_lsp.filters.block import stay_in_block
@@ -24,7 +23,7 @@ from incoder_lsp.filters.tiny import drop_tiny
 from incoder_lsp.filters.unfinished import finished_lines
 from incoder_model.infill import Infill
 
-__all__ = ["FILTERS", "Drop", "Filter", "Suggestion", "filter_suggestion"]
+__all__ = ["FILTERS", "Drop", "Filter", "Suggestion", "filter_suggestion", "steps"]
 
 Filter = Callable[[Suggestion, Situation], Suggestion | Drop]
 
@@ -47,9 +46,20 @@ def filter_suggestion(
     infill: Infill, situation: Situation, rules: Sequence[Filter] = FILTERS, least: float | None = None
 ) -> Suggestion | Drop:
     """least: where doubt begins, see `doubt`; None leaves it to the settings."""
+    *_, (_, last) = steps(infill, situation, rules, least)
+    return last
 
-    def apply(so_far: Suggestion | Drop, rule: Filter) -> Suggestion | Drop:
-        return so_far if isinstance(so_far, Drop) else rule(so_far, situation)
 
-    least = least_of(situation) if least is None else least
-    return reduce(apply, rules, until_doubt(finished_lines(infill), infill, least))
+def steps(
+    infill: Infill, situation: Situation, rules: Sequence[Filter] = FILTERS, least: float | None = None
+) -> Iterator[tuple[str, Suggestion | Drop]]:
+    """What is left after each rule, with the rule's name; a Drop is the last."""
+    left: Suggestion | Drop = finished_lines(infill)
+    yield finished_lines.__name__, left
+    left = until_doubt(left, infill, least_of(situation) if least is None else least)
+    yield until_doubt.__name__, left
+    for rule in rules:
+        if isinstance(left, Drop):
+            return
+        left = rule(left, situation)
+        yield getattr(rule, "__name__", "a rule"), left

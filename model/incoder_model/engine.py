@@ -89,6 +89,7 @@ class Engine:
         self._sequences = [_Sequence(evaluator)]  # the last used one first
         self.context = evaluator.context
         self.evaluated = 0  # tokens that went through the network so far: what all requests have really cost
+        self.reused = 0  # tokens of prompts that did not have to, as the cache held them
         self.passes = 0  # in how many goes
 
     @property
@@ -107,6 +108,7 @@ class Engine:
         sequence = self._sequence_for(tokens)
         # Scores are not kept, so the last token is evaluated even if the cache holds it.
         sequence.keep(min(common_prefix(sequence.held, tokens), len(tokens) - 1))
+        self.reused += len(sequence.held)
         scores = np.empty(0, np.float32)
         while len(sequence.held) < len(tokens):
             if stop():

@@ -107,12 +107,31 @@ def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
         model.engine.prefill([*prompt_of(model, request), *certain], stop, IDLE_CHUNK)
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """The tokens of a prompt, without those that only hold it together."""
+
+    neighbours: list[int]
+    header: list[int]
+    left: list[int]
+    right: list[int]
+
+
 def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = None) -> list[int]:
     """The tokens after which the span begins. They leave room for it, its typed beginning included.
 
     region: where the left side stands; None leaves it to the model.
     """
-    tokenizer, sentinels = reader.tokenizer, reader.tokenizer.sentinels
+    sentinels, of = reader.tokenizer.sentinels, pieces_of(reader, request)
+    front = [*of.neighbours, *of.header]
+    if reader.config.region if region is None else region:
+        return [BOS, *causal_mask.prompt([[], of.right], sentinels), sentinels[0], *front, *of.left]
+    return [BOS, *front, *causal_mask.prompt([of.left, of.right], sentinels), sentinels[0]]
+
+
+def pieces_of(reader: Reader, request: InfillRequest) -> Pieces:
+    """What `prompt_of` puts together: of each piece, what there is room for."""
+    tokenizer = reader.tokenizer
     header = tokenizer.encode(request.header)
     most, typed = request.max_tokens, len(tokenizer.encode(request.typed))
     step, frame = max(1, reader.context // STEPS), len(header) + 4  # 4: the beginning and the sentinels
@@ -123,9 +142,7 @@ def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = N
     spare = max(0, room - in_steps(len(left), 4 * step) - len(right))
     front = show_neighbours(request.neighbours, min(spare, int(reader.context * request.neighbour_share)), tokenizer)
     left, right = cut_at_edges(left, right, room - len(front), step, request.left_share, tokenizer)
-    if reader.config.region if region is None else region:
-        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *front, *header, *left]
-    return [BOS, *front, *header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
+    return Pieces(front, header, left, right)
 
 
 def infill_holes(

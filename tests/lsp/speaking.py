@@ -33,7 +33,7 @@ class Script:
     def __init__(self, answers: list[str], *, context: int = 2048, sure: float = 30.0):
         self.tokenizer = tokenizer()
         self.context = context
-        self.evaluated = 0
+        self.evaluated = self.reused = 0
         self.room = 0  # for guesses: it gets none
         self.prompts: list[str] = []
         self.answers = answers

@@ -66,12 +66,13 @@ def test_a_daemon_killed_in_the_middle_of_a_request(relay: Start):
 
 def test_a_daemon_that_always_dies_is_not_started_for_ever(relay: Start):
     client = relay()
-    client.start()
+    client.start(capabilities={"experimental": {"incoder": {"status": True}}})
     who(client)
     client.open(URI, "dies")
     for _ in range(DEATHS):
         until("a death", lambda: client.ask(INLINE, inline(URI, 0, 4)).get("error"))
     client.wait(lambda message: "3 times within a minute" in str(message))
+    client.wait(lambda message: message.get("method") == "incoder/status" and message["params"]["state"] == "error")
     assert client.ask(INLINE, inline(URI, 0, 4))["error"]["code"] == CONTENT_MODIFIED
     assert client.ask("initialize", {"capabilities": {}})["error"]
     assert [message.startswith("InCoder: ") for message in shown(client)] == [True, True], "started again; given up"

@@ -272,3 +272,14 @@ def test_a_closed_notebook_is_forgotten():
     closed = {"notebookDocument": {"uri": "file:///n.ipynb"}, "cellTextDocuments": [{"uri": "cell:#0"}]}
     memory = session(notebook_opened("x"), body(method="notebookDocument/didClose", params=closed))
     assert (notebooks(memory), texts_of_files(memory)) == ([], {})
+
+
+def test_the_focus_is_where_it_was():
+    first, second = (
+        body(method="textDocument/didFocus", params={"textDocument": {"uri": f"{URI}{i}"}}) for i in (1, 2)
+    )
+    assert replayed(session(opened("text"), first, second))[-1] == json.loads(second)
+
+
+def test_who_wants_no_status_gets_none():
+    assert [*session().last_status("It is over.")] == []
