@@ -213,6 +213,7 @@ def test_counts_of_a_later_version_are_kept(tmp_path: Path):
     assert read_statistics(path) == ("2020-01-01", {"py": {"dreamed": 3, "shown": 2}})
 
 
+@pytest.mark.proof
 def test_processes_lose_nothing_of_each_others(tmp_path: Path):
     path = tmp_path / "statistics.json"
     program = (
@@ -271,6 +272,7 @@ def stats(state: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.proof
 def test_an_editors_session_is_counted_and_shown(launch: Start, tmp_path: Path):
     assert "Nothing has been suggested yet" in stats(tmp_path).stdout
     client = launch(SCRIPTED, XDG_STATE_HOME=str(tmp_path))
