@@ -17,11 +17,7 @@ from hypothesis import strategies as st
 from raw_client import INLINE, RawClient, inline, said, span
 
 from incoder_lsp.acceptance import SAVE_EVERY, Acceptance
-from incoder_lsp.edits import Kind, edit_between
-from incoder_lsp.filters.suggestion import Suggestion
-from incoder_lsp.question import Answer, Question
-from incoder_lsp.settings import Settings
-from incoder_lsp.tally import (
+from incoder_lsp.acceptance.tally import (
     COUNTS,
     Tally,
     add_statistics,
@@ -30,6 +26,10 @@ from incoder_lsp.tally import (
     reset_statistics,
     statistics_path,
 )
+from incoder_lsp.edits import Kind, edit_between
+from incoder_lsp.filters.suggestion import Suggestion
+from incoder_lsp.question import Answer, Question
+from incoder_lsp.settings import Settings
 from incoder_lsp.type_along import Known
 
 URI = "file:///a.py"
@@ -217,7 +217,7 @@ def test_counts_of_a_later_version_are_kept(tmp_path: Path):
 def test_processes_lose_nothing_of_each_others(tmp_path: Path):
     path = tmp_path / "statistics.json"
     program = (
-        "import sys; from pathlib import Path; from incoder_lsp.tally import Tally, add_statistics\n"
+        "import sys; from pathlib import Path; from incoder_lsp.acceptance.tally import Tally, add_statistics\n"
         "for _ in range(50):\n"
         "    tally = Tally(); tally.add('py', 'shown'); add_statistics(Path(sys.argv[1]), tally)\n"
     )
