@@ -8,7 +8,6 @@ them. Their tokenizer is learned from Python's standard library, so that text co
 from __future__ import annotations
 
 import dataclasses
-import json
 import sysconfig
 from functools import partial
 from pathlib import Path
@@ -140,65 +139,31 @@ def write_ctranslate2(directory: Path, out: Path) -> None:
 
 
 def write_gguf(directory: Path, out: Path, quantisation: Quantisation) -> None:
-    """As llama.cpp's gpt2: the same network but for its GELU's tanh form. The embedding is scaled by sqrt(d_model) in the file,
-    and the last norm by its inverse, so that the tied head stays right. The places of /infill are sentinels."""
-    import gguf
+    """What `incoder convert --to gguf` writes, but as good as llama.cpp can have it: it has q4_0, too; the embedding is the head
+    again, with its scale taken back by the last norm; and /infill has its sentinels, whatever the model was trained on."""
+    from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType
+    from gguf.quants import quantize
 
-    from incoder_model.tokenizer import BOS
     from incoder_model.transformer import POSITION_OFFSET
+    from incoder_train.gguf_layout import describe, layout
 
     model, tokenizer, weights = _opened(directory)
-    config, sentinels = model.config, tokenizer.sentinels
-    writer = gguf.GGUFWriter(out, "gpt2")
-    writer.add_context_length(config.context)
-    writer.add_embedding_length(config.d_model)
-    writer.add_block_count(config.layers)
-    writer.add_feed_forward_length(config.d_ffn)
-    writer.add_head_count(config.heads)
-    writer.add_layer_norm_eps(1e-5)
-    file = json.loads(tokenizer.to_json())
-    special = {token["content"] for token in file["added_tokens"] if token["special"]}
-    ids = {**file["model"]["vocab"], **{token["content"]: token["id"] for token in file["added_tokens"]}}
-    names = sorted(ids, key=lambda name: ids[name])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(names)
-    writer.add_token_types([gguf.TokenType.CONTROL if name in special else gguf.TokenType.NORMAL for name in names])
-    writer.add_token_merges([" ".join(pair) for pair in file["model"]["merges"]])
-    writer.add_bos_token_id(BOS)
-    writer.add_eos_token_id(BOS)
-    writer.add_eot_token_id(sentinels.end)
-    writer.add_add_bos_token(False)
-    for place, token in (("pre", BOS), ("suf", sentinels[0]), ("mid", sentinels[0])):
-        writer.add_uint32(f"tokenizer.ggml.fim_{place}_token_id", token)
-
-    kind = gguf.GGMLQuantizationType[quantisation.upper()]
-
-    def add(name: str, weight: np.ndarray, as_kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32) -> None:
-        values = np.ascontiguousarray(weight, np.float32)
-        writer.add_tensor(name, gguf.quants.quantize(values, as_kind), raw_dtype=as_kind)
-
-    scale = config.d_model**0.5
-    add("token_embd.weight", weights["embed_tokens.weight"] * scale, kind)
-    add("position_embd.weight", model.positions[POSITION_OFFSET:][: config.context].numpy())
-    for part in ("weight", "bias"):
-        add(f"output_norm.{part}", weights[f"layer_norm.{part}"] / scale)
-    for i in range(config.layers):
-        for theirs, ours in GGUF_NAMES.items():
-            for part in ("weight", "bias"):
-                joined = np.concatenate([weights[f"layers.{i}.{name}.{part}"] for name in ours])
-                add(f"blk.{i}.{theirs}.{part}", joined, kind if joined.ndim == 2 else gguf.GGMLQuantizationType.F32)
+    config = model.config
+    kind = GGMLQuantizationType[quantisation.upper()]
+    parts = layout(config, kind)
+    del parts["output.weight"]
+    writer = GGUFWriter(out, "gpt2")
+    answering = dataclasses.replace(config, region=False)
+    describe(writer, answering, tokenizer, name=directory.name, file_type=LlamaFileType[f"MOSTLY_{kind.name}"])
+    for name, part in parts.items():
+        if part.sources:
+            values = np.concatenate([weights[source] for source in part.sources]) * np.float32(part.factor)
+        else:
+            values = model.positions[POSITION_OFFSET:][: config.context].numpy()
+        if name.startswith("output_norm"):
+            values = values / np.float32(parts["token_embd.weight"].factor)
+        writer.add_tensor(name, quantize(np.ascontiguousarray(values), part.type), raw_dtype=part.type)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-GGUF_NAMES = {
-    "attn_norm": ["self_attn_layer_norm"],
-    "attn_qkv": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-    "attn_output": ["self_attn.out_proj"],
-    "ffn_norm": ["final_layer_norm"],
-    "ffn_up": ["fc1"],
-    "ffn_down": ["fc2"],
-}

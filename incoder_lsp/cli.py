@@ -259,8 +259,8 @@ def stats(
 
     from rich.console import Console
 
-    from incoder_lsp.stats import table_of
-    from incoder_lsp.tally import read_statistics, reset_statistics, statistics_path
+    from incoder_lsp.acceptance.stats import table_of
+    from incoder_lsp.acceptance.tally import read_statistics, reset_statistics, statistics_path
 
     path = statistics_path()
     try:

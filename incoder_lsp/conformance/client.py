@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +27,31 @@ MAX_STDERR = 1 << 22  # bytes of it that are kept
 NO_METHOD = -32601
 
 
-class Client:
+class Voice(ABC):
+    """Puts messages into bytes; whoever has a way to a server says how bytes go there."""
+
+    _last_id = 0
+
+    @abstractmethod
+    def write(self, data: bytes) -> None: ...
+
+    def write_message(self, body: bytes) -> None:
+        self.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def send(self, **message: Any) -> None:
+        self.write_message(json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+    def notify(self, method: str, params: Any) -> None:
+        self.send(method=method, params=params)
+
+    def request(self, method: str, params: Any = None) -> int:
+        """Send a request and return its id."""
+        self._last_id += 1
+        self.send(id=self._last_id, method=method, params=params)
+        return self._last_id
+
+
+class Client(Voice):
     """One server process and everything it said. Not started by its constructor: `await Client.start(...)`."""
 
     def __init__(self, process: asyncio.subprocess.Process, configuration: Any = None):
@@ -35,7 +60,6 @@ class Client:
         self.replies: dict[Any, list[Message]] = defaultdict(list)  # by id, in the order of their arrival
         self.heard: list[Message] = []  # the server's own requests and notifications
         self.stderr = bytearray()
-        self._last_id = 0
         self._arrivals: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._tasks = [asyncio.create_task(read()) for read in (self._read_messages, self._read_stderr)]
 
@@ -66,21 +90,6 @@ class Client:
         assert self.process.stdin
         if not self.process.stdin.is_closing():
             self.process.stdin.write(data)
-
-    def write_body(self, body: bytes) -> None:
-        self.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-
-    def send(self, **message: Any) -> None:
-        self.write_body(json.dumps({"jsonrpc": "2.0", **message}).encode())
-
-    def notify(self, method: str, params: Any) -> None:
-        self.send(method=method, params=params)
-
-    def request(self, method: str, params: Any = None) -> int:
-        """Send a request and return its id."""
-        self._last_id += 1
-        self.send(id=self._last_id, method=method, params=params)
-        return self._last_id
 
     def cancel(self, request: int) -> None:
         self.notify("$/cancelRequest", {"id": request})

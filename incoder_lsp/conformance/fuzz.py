@@ -137,7 +137,7 @@ async def fuzz(client: Client, rng: random.Random, first: int) -> None:
     bodies = [body(rng, first + i) for i in range(BATCH)]
     try:
         for one in bodies:
-            client.write_body(one.data)
+            client.write_message(one.data)
         await client.ask("conformance/ping", {}, PATIENCE)
         for request in (one.request for one in bodies if one.request is not None):
             await client.until(

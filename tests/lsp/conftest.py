@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,18 @@ BOTH_WAYS = {"one process": SCRIPTED, "through the daemon": RELAYED}
 SERVE = [sys.executable, "-m", "incoder_lsp", "serve"]
 
 Start = Callable[..., RawClient]
+
+
+@pytest.fixture(scope="session")
+def model_directory(model_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With its graph, as the bundled model has one: a server that is started with it need not import torch."""
+    from incoder_model.checkpoint import WEIGHTS, graph_files, read_config, write_files
+
+    directory = shutil.copytree(model_directory, tmp_path_factory.mktemp("models") / "tiny")
+    with (directory / WEIGHTS).open("rb") as weights:
+        graphs = graph_files(read_config(directory), weights)
+    write_files(directory, graphs)
+    return directory
 
 
 @pytest.fixture

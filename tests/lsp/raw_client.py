@@ -1,4 +1,5 @@
-"""A language client that sends whatever it is told to, broken or not, and keeps everything that comes back."""
+"""A language client for tests that read from top to bottom: it waits in threads, not in an event loop, and keeps everything that
+comes back, in its order."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from incoder_lsp.conformance.client import Voice
+
 INLINE = "textDocument/inlineCompletion"
 PATIENCE = 60.0  # seconds until a reply counts as lost, on a loaded machine
 
 
-class RawClient:
+class RawClient(Voice):
     def __init__(self, command: list[str], **environment: str):
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
@@ -24,7 +27,6 @@ class RawClient:
         self.stderr = b""
         self._logs = Path(environment.get("XDG_RUNTIME_DIR", "/nowhere"), "incoder-lsp")
         self._arrived = threading.Condition()
-        self._last_id = 0
         self._readers = [
             threading.Thread(target=read, daemon=True) for read in (self._read_messages, self._read_stderr)
         ]
@@ -35,21 +37,6 @@ class RawClient:
         assert self.process.stdin
         self.process.stdin.write(data)
         self.process.stdin.flush()
-
-    def write_message(self, body: bytes) -> None:
-        self.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-
-    def send(self, **message: Any) -> None:
-        self.write_message(json.dumps({"jsonrpc": "2.0", **message}).encode())
-
-    def notify(self, method: str, params: Any) -> None:
-        self.send(method=method, params=params)
-
-    def request(self, method: str, params: Any = None) -> int:
-        """Send a request and return its id."""
-        self._last_id += 1
-        self.send(id=self._last_id, method=method, params=params)
-        return self._last_id
 
     def ask(self, method: str, params: Any = None) -> dict[str, Any]:
         return self.reply(self.request(method, params))

@@ -17,11 +17,7 @@ from hypothesis import strategies as st
 from raw_client import INLINE, RawClient, inline, said, span
 
 from incoder_lsp.acceptance import SAVE_EVERY, Acceptance
-from incoder_lsp.edits import Kind, edit_between
-from incoder_lsp.filters.suggestion import Suggestion
-from incoder_lsp.question import Answer, Question
-from incoder_lsp.settings import Settings
-from incoder_lsp.tally import (
+from incoder_lsp.acceptance.tally import (
     COUNTS,
     Tally,
     add_statistics,
@@ -30,6 +26,10 @@ from incoder_lsp.tally import (
     reset_statistics,
     statistics_path,
 )
+from incoder_lsp.edits import Kind, edit_between
+from incoder_lsp.filters.suggestion import Suggestion
+from incoder_lsp.question import Answer, Question
+from incoder_lsp.settings import Settings
 from incoder_lsp.type_along import Known
 
 URI = "file:///a.py"
@@ -213,10 +213,11 @@ def test_counts_of_a_later_version_are_kept(tmp_path: Path):
     assert read_statistics(path) == ("2020-01-01", {"py": {"dreamed": 3, "shown": 2}})
 
 
+@pytest.mark.proof
 def test_processes_lose_nothing_of_each_others(tmp_path: Path):
     path = tmp_path / "statistics.json"
     program = (
-        "import sys; from pathlib import Path; from incoder_lsp.tally import Tally, add_statistics\n"
+        "import sys; from pathlib import Path; from incoder_lsp.acceptance.tally import Tally, add_statistics\n"
         "for _ in range(50):\n"
         "    tally = Tally(); tally.add('py', 'shown'); add_statistics(Path(sys.argv[1]), tally)\n"
     )
@@ -271,6 +272,7 @@ def stats(state: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.proof
 def test_an_editors_session_is_counted_and_shown(launch: Start, tmp_path: Path):
     assert "Nothing has been suggested yet" in stats(tmp_path).stdout
     client = launch(SCRIPTED, XDG_STATE_HOME=str(tmp_path))

@@ -48,10 +48,12 @@ def conversation(client: RawClient) -> list[Any]:
     return heard + [message for message in client.received if message.get("method") == "window/logMessage"]
 
 
+@pytest.mark.proof
 def test_a_session_hears_the_same_through_the_daemon_as_from_one_process(launch: Start, relay: Start):
     assert conversation(relay()) == conversation(launch(SCRIPTED))
 
 
+@pytest.mark.proof
 def test_five_editors_share_one_daemon_and_one_model(relay: Start, runtime: Path):
     clients = [relay() for _ in range(5)]
     for client in clients:
@@ -67,6 +69,7 @@ def test_five_editors_share_one_daemon_and_one_model(relay: Start, runtime: Path
     assert process not in {client.process.pid for client in clients}
 
 
+@pytest.mark.proof
 def test_nobody_else_may_come_in(relay: Start, runtime: Path):
     relay().start()
     (place,) = (runtime / "incoder-lsp").glob("*.sock")
@@ -74,6 +77,7 @@ def test_nobody_else_may_come_in(relay: Start, runtime: Path):
     assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.proof
 def test_a_daemon_ends_when_it_was_alone_for_a_while(relay: Start, runtime: Path):
     client = relay(INCODER_DAEMON_IDLE="0.3")
     client.start()
@@ -86,6 +90,7 @@ def test_a_daemon_ends_when_it_was_alone_for_a_while(relay: Start, runtime: Path
     assert command(runtime, "--status").stderr == "incoder-lsp: no daemon is running.\n"
 
 
+@pytest.mark.proof
 def test_a_daemon_that_is_stopped_ends_and_an_open_editor_gets_another(relay: Start, runtime: Path):
     client = relay()
     client.start()
@@ -96,6 +101,7 @@ def test_a_daemon_that_is_stopped_ends_and_an_open_editor_gets_another(relay: St
     assert who(client) != (process, 1)
 
 
+@pytest.mark.proof
 def test_a_daemon_whose_folder_was_cleared_goes_with_its_last_editor(relay: Start, runtime: Path):
     first, second = relay(INCODER_DAEMON_IDLE="60"), None
     first.start()
@@ -115,6 +121,7 @@ def test_a_daemon_whose_folder_was_cleared_goes_with_its_last_editor(relay: Star
 NONSENSE = (b"", b"\n", b"{}\n", b"[1]\n", b"\xff\n", b'{"want": "session", "log_level": 5}\n', b"x" * 100_000)
 
 
+@pytest.mark.proof
 def test_a_greeting_that_makes_no_sense_is_the_end_of_that_connection_alone(relay: Start, runtime: Path):
     client = relay()
     client.start()
@@ -170,6 +177,7 @@ def test_what_is_not_plain_is_left_to_typer(arguments: list[str]):
     assert serve.quick_options(arguments) is None
 
 
+@pytest.mark.proof
 def test_a_relative_model_is_the_editors_and_not_the_daemons(
     launch: Start, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

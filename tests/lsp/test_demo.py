@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from incoder_lsp.demo import SCENES
+
+pytestmark = pytest.mark.proof
 
 
 def demo(model: Path) -> subprocess.CompletedProcess[str]:

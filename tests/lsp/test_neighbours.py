@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incoder_lsp.documents import Document
-from incoder_lsp.imports import LARGEST, MOST, Imports
-from incoder_lsp.neighbours import MOST as MOST_PIECES
-from incoder_lsp.neighbours import WINDOW, File, choose
 from incoder_lsp.question import Question
-from incoder_lsp.recent import AROUND, RecentEdits
 from incoder_lsp.settings import Settings
 from incoder_lsp.surroundings import Surroundings
+from incoder_lsp.surroundings.imports import LARGEST, MOST, Imports
+from incoder_lsp.surroundings.neighbours import MOST as MOST_PIECES
+from incoder_lsp.surroundings.neighbours import WINDOW, File, choose
+from incoder_lsp.surroundings.recent import AROUND, RecentEdits
 from incoder_lsp.type_along import anchored
 
 SHAPES = "class Rectangle:\n    def perimeter(self):\n        return 2 * (self.width + self.height)\n"

@@ -81,6 +81,7 @@ def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start, way: list
     assert client.exit_code() == 0
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(sys.platform == "win32", reason="the parent is watched with signal 0, which Windows has not")
 def test_the_server_ends_with_the_editor_that_started_it(scripted: RawClient):
     editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from incoder_lsp.acceptance.survival import LONGEST_COMPARED, after_edit, surviving
 from incoder_lsp.edits import Edit, edit_between
-from incoder_lsp.survival import LONGEST_COMPARED, after_edit, surviving
 
 edits = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6), st.text("xy", max_size=4)), max_size=8)
 

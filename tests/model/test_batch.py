@@ -56,12 +56,6 @@ samplings = st.sampled_from([Sampling(), Sampling(0.9, 0.95), Sampling(2.0, 1.0)
 
 
 @pytest.fixture(scope="module")
-def network(model_directory: Path) -> Transformer:
-    """In float64, so that rounding never decides between two tokens."""
-    return load_transformer(model_directory)[0].double()
-
-
-@pytest.fixture(scope="module")
 def alone(network: Transformer, tokenizer: Tokenizer) -> Model:
     return Model(network.config, tokenizer, Engine(TorchEvaluator(network)))
 

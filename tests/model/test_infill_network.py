@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incoder_model.checkpoint import load_transformer
 from incoder_model.engine import Engine
 from incoder_model.infill import Infill, InfillRequest, Model, infill, infill_holes
 from incoder_model.lookup import Lookup
@@ -61,12 +59,6 @@ class Recorder:
     def truncate(self, length: int) -> None:
         del self.held[length:]
         self.inner.truncate(length)
-
-
-@pytest.fixture(scope="module")
-def network(model_directory: Path) -> Transformer:
-    """In float64, so that rounding never decides between two tokens."""
-    return load_transformer(model_directory)[0].double()
 
 
 Fresh = Callable[[], tuple[Model, Recorder]]

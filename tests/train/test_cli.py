@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import assert_one_sentence, incoder
 
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.loading import load_model
 from incoder_model.metadata import file_attributes, header
-from incoder_train.cli import app
 
 RECIPE = """
 name = "short"
@@ -28,17 +27,6 @@ batch_size = 2
 validation_batches = 1
 """
 AWKWARD = "\ufeffdef naïve():\r\n\treturn '😀'\f\v\x07\x1b\u2028\x85\u2029\r\nx = \rlast"
-
-
-def incoder(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
-
-
-def assert_one_sentence(result: Result, said: str) -> None:
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("incoder: ")
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
 
 
 @pytest.fixture

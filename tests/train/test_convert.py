@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import assert_one_sentence, incoder
 from safetensors.torch import load_file, save_file
-from typer.testing import CliRunner, Result
 
 from incoder_model.checkpoint import ModelDirectoryError, load_transformer
 from incoder_model.config import ModelConfig
@@ -22,7 +22,6 @@ from incoder_model.loading import load_model
 from incoder_model.tokenizer import DELIMITER_MERGES, Tokenizer, byte_symbols
 from incoder_model.transformer import Transformer
 from incoder_model.xglm import xglm_config, xglm_name
-from incoder_train.cli import app
 from incoder_train.convert import convert
 from incoder_train.errors import UserError
 
@@ -449,17 +448,6 @@ def test_a_value_that_fp16_has_not(copy: Path, theirs: Any, tmp_path: Path) -> N
 
 
 # --- the command -------------------------------------------------------------------------------------------------
-
-
-def incoder(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
-
-
-def assert_one_sentence(result: Result, said: str) -> None:
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("incoder: ")
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
 
 
 def test_the_command_says_what_it_wrote(released: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import assert_one_sentence
 from gguf import GGUFReader
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -292,10 +293,3 @@ def test_an_interrupt_leaves_nothing(model_directory: Path, tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         convert_to_gguf(model_directory, tmp_path / "model.gguf", progress=interrupt)
     assert not list(tmp_path.iterdir())
-
-
-def assert_one_sentence(result: Result, said: str) -> None:
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("incoder: ")
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1

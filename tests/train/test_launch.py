@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from command_line import incoder
 
-from incoder_train.cli import app
 from incoder_train.launch import NOTICE, REQUEUE, RESTARTS
 
 RECIPE = """
@@ -100,10 +99,6 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(work)
     Path("sky.toml").write_text(RECIPE.format(data="nowhere", steps=2), encoding="utf-8")
     return programs
-
-
-def incoder(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 def test_a_dry_run_writes_a_script_that_bash_can_read(slurm: Path) -> None:

@@ -20,11 +20,12 @@ from incoder_model.checkpoint import (
     WEIGHTS,
     ModelDirectoryError,
     read_config,
+    read_tokenizer,
     replacing,
     write_files,
 )
 from incoder_model.config import ModelConfig
-from incoder_model.tokenizer import TokenizerError, load_tokenizer
+from incoder_model.tokenizer import Tokenizer, TokenizerError
 from incoder_model.transformer import Transformer
 from incoder_train.errors import UserError
 from incoder_train.weight_files import Stored, find_weights, open_weights, same, write_safetensors
@@ -106,12 +107,7 @@ def _to_ours(source: Path, dtype: torch.dtype | None) -> Converted:
 
 
 def _to_xglm(source: Path, dtype: torch.dtype | None) -> Converted:
-    try:
-        config, tokenizer = read_config(source), load_tokenizer(source / TOKENIZER)
-    except ModelDirectoryError as error:
-        raise UserError(str(error)) from None
-    except TokenizerError as error:
-        raise UserError(f"{source} has no usable {TOKENIZER}: {error}") from None
+    config, tokenizer = open_directory(source)
     stored = open_weights(source / WEIGHTS).tensors
     check_weights(stored, config, source)
     stored_in = str(dtype or stored[xglm.EMBEDDING].dtype).removeprefix("torch.")
@@ -143,6 +139,15 @@ def _read_xglm_config(source: Path) -> dict[str, Any]:
     if values.get("format") == FORMAT:
         raise UserError(f"{source} is a model directory of ours already; say --to xglm to give it to transformers")
     return values
+
+
+def open_directory(source: Path) -> tuple[ModelConfig, Tokenizer]:
+    """What a model directory of ours says of its weights, which stay closed. Raises UserError."""
+    try:
+        config = read_config(source)
+        return config, read_tokenizer(source, config)
+    except ModelDirectoryError as error:
+        raise UserError(str(error)) from None
 
 
 def check_weights(weights: Mapping[str, Stored], config: ModelConfig, source: Path) -> None:

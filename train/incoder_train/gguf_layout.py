@@ -28,12 +28,12 @@ from gguf.constants import GGML_QUANT_SIZES, GGML_QUANT_VERSION, Keys
 from gguf.quants import quantize
 from safetensors import safe_open
 
-from incoder_model.checkpoint import TOKENIZER, WEIGHTS, ModelDirectoryError, as_network, read_config
+from incoder_model.checkpoint import WEIGHTS, ModelDirectoryError, as_network
 from incoder_model.config import ModelConfig
 from incoder_model.quantise import SCALE
-from incoder_model.tokenizer import BOS, PAD, Tokenizer, TokenizerError, load_tokenizer
+from incoder_model.tokenizer import BOS, PAD, Tokenizer
 from incoder_model.transformer import POSITION_OFFSET, position_table
-from incoder_train.convert import Progress, check_weights
+from incoder_train.convert import Progress, check_weights, open_directory
 from incoder_train.errors import UserError
 from incoder_train.gguf_vocabulary import CLOSES, NOTE, OPENS, PRE, UNK, vocabulary_of
 from incoder_train.weight_files import Stored
@@ -64,7 +64,7 @@ def convert_to_gguf(
     """Write the model directory `source` as the file `out`, whole or not at all. `dtype` is a key of TYPES. Raises UserError."""
     if out.exists():
         raise UserError(f"{out} is there already; remove it, or name another file to write")
-    config, tokenizer = _open_directory(source)
+    config, tokenizer = open_directory(source)
     matrices, file_type = TYPES[dtype]
     block = GGML_QUANT_SIZES[matrices][0]
     for name in ("d_model", "d_ffn"):
@@ -185,21 +185,6 @@ def special_tokens(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, int]:
 
 
 # --- reading the model directory ---------------------------------------------------------------------------------
-
-
-def _open_directory(source: Path) -> tuple[ModelConfig, Tokenizer]:
-    try:
-        config, tokenizer = read_config(source), load_tokenizer(source / TOKENIZER)
-    except ModelDirectoryError as error:
-        raise UserError(str(error)) from None
-    except TokenizerError as error:
-        raise UserError(f"{source} has no usable {TOKENIZER}: {error}") from None
-    if tokenizer.vocab_size != config.vocab_size:
-        raise UserError(
-            f"{source} has {tokenizer.vocab_size} tokens in its {TOKENIZER} and {config.vocab_size} in its config.json; "
-            "the two are of different models"
-        )
-    return config, tokenizer
 
 
 def _find_weights(source: Path, config: ModelConfig) -> frozenset[str]:

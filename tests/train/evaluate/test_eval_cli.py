@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import assert_one_sentence
 from typer.testing import CliRunner, Result
 
 from incoder_train.cli import app
@@ -25,13 +26,6 @@ ROW = {
 
 def incoder(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["eval", *map(str, arguments)])
-
-
-def assert_one_sentence(result: Result, said: str) -> None:
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("incoder: ")
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
 
 
 def test_help_lists_tasks_and_groups() -> None:

@@ -7,23 +7,13 @@ import hashlib
 
 import pytest
 
-from incoder_train.errors import UserError
 from incoder_train.evaluate.benchmarks import SHIPPED
 from incoder_train.evaluate.case import LEFT_TO_RIGHT, Answer, Case, Settings
 from incoder_train.evaluate.passing import FAILURES, run_tests
-from incoder_train.evaluate.sandbox import available_way
 from incoder_train.evaluate.tasks import humaneval
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 SETTINGS = Settings("humaneval", method=LEFT_TO_RIGHT)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> str:
-    try:
-        return available_way()
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from incoder_train.errors import UserError
 from incoder_train.evaluate.case import (
     ANCHORED,
     CAUSAL_MASK,
@@ -19,7 +18,6 @@ from incoder_train.evaluate.case import (
     Settings,
 )
 from incoder_train.evaluate.passing import FAILURES, run_tests
-from incoder_train.evaluate.sandbox import available_way
 from incoder_train.evaluate.tasks import humaneval_infill
 from incoder_train.evaluate.tasks.humaneval_infill import FILES, TASK, program, score
 
@@ -27,14 +25,6 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 SIZES = {"single-line": 1033, "multi-line": 5815, "random-span": 1640, "random-span-light": 164}
 LINES = ("single-line", "multi-line")
 TASK_SETTINGS = Settings("humaneval-infill", split="single-line")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> str:
-    try:
-        return available_way()
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

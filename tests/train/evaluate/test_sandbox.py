@@ -352,6 +352,7 @@ def where_forbidden(*calls: int) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the calls are forbidden by their numbers on x86_64")
 def test_what_is_forbidden_here_is_done_another_way_or_not_at_all() -> None:
     """As in containers that forbid namespaces; and where nothing is left, nothing is run."""

@@ -180,6 +180,7 @@ def test_the_golden_losses(write_recipe: Write, tmp_path: Path, kind: str) -> No
         assert found[key] == pytest.approx(values, abs=1e-4), f"{key} of {tmp_path / GOLDEN.name}"
 
 
+@pytest.mark.proof
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and limits on file size")
 @pytest.mark.usefixtures("with_dropout", "without_picture")
 def test_after_three_accidents_it_ends_bit_for_bit_the_same(write_recipe: Write, tmp_path: Path) -> None:

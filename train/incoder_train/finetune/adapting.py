@@ -20,10 +20,18 @@ from typing import Any, Literal
 
 from rich.progress import track
 
-from incoder_model.checkpoint import BUNDLED, TOKENIZER, ModelDirectoryError, load_transformer, read_config, save_model
+from incoder_model.checkpoint import (
+    BUNDLED,
+    TOKENIZER,
+    ModelDirectoryError,
+    load_transformer,
+    read_config,
+    read_tokenizer,
+    save_model,
+)
 from incoder_model.config import ModelConfig
 from incoder_model.loading import load_model
-from incoder_model.tokenizer import Tokenizer, TokenizerError, load_tokenizer
+from incoder_model.tokenizer import Tokenizer
 from incoder_train.errors import UserError
 from incoder_train.finetune.judging import Case, Score, Verdict, draw_cases, judge, score, table_rows
 from incoder_train.finetune.repository import read_repository, told
@@ -78,8 +86,9 @@ def finetune(asked: Asked, *, resume: bool = False, say: Say = print) -> Outcome
     choose_device(recipe.machine.device)
     directory = BUNDLED if init == "bundled" else Path(init)
     try:
-        config, tokenizer = read_config(directory), load_tokenizer(directory / TOKENIZER)
-    except (ModelDirectoryError, TokenizerError) as error:
+        config = read_config(directory)
+        tokenizer = read_tokenizer(directory, config)
+    except ModelDirectoryError as error:
         raise UserError(f"--init: {error}") from None
 
     if not has_data(asked, resume=resume):

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from incoder_lsp.ignored import is_ignored
-from incoder_lsp.neighbours import File
 from incoder_lsp.silence import is_private
+from incoder_lsp.surroundings.neighbours import File
 
 MOST = 12  # files, the first ones
 MOST_PLACES = 2000  # that are looked at

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from incoder_lsp.acceptance.survival import Pieces, after_edit, surviving
+from incoder_lsp.acceptance.tally import Tally, add_statistics, language_of, statistics_path
 from incoder_lsp.edits import Edit, Kind, is_key
 from incoder_lsp.logs import log
-from incoder_lsp.survival import Pieces, after_edit, surviving
-from incoder_lsp.tally import Tally, add_statistics, language_of, statistics_path
 from incoder_lsp.type_along import Known
 
 TIMES = ((30.0, "30s"), (300.0, "5min"))  # seconds after which accepted text is looked at again

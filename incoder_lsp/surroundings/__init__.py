@@ -13,10 +13,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from incoder_lsp.documents import path_of
-from incoder_lsp.imports import Imports
-from incoder_lsp.neighbours import File, choose
-from incoder_lsp.recent import RecentEdits
 from incoder_lsp.silence import is_private
+from incoder_lsp.surroundings.imports import Imports
+from incoder_lsp.surroundings.neighbours import File, choose
+from incoder_lsp.surroundings.recent import RecentEdits
 
 if TYPE_CHECKING:
     from incoder_lsp.documents import Document

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich import box
 from rich.table import Table
 
-from incoder_lsp.tally import COUNTS, Languages
+from incoder_lsp.acceptance.tally import COUNTS, Languages
 
 NOTHING = "–"
 Cell = Callable[[dict[str, int]], str]
