@@ -1,0 +1,55 @@
+/** Where this window's server may be: VS Code's settings, its Python extension and its workspace come in, Places go out. */
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { expanded, get, userSet } from "./configuration";
+import { interpreterIn, type Places } from "./find";
+
+/** The part of the Python extension's interface that is used here. */
+interface PythonExtension {
+  environments?: { getActiveEnvironmentPath(resource?: vscode.Uri): { path: string } };
+}
+
+/** The environment that this extension makes. */
+export function privateEnvironment(context: vscode.ExtensionContext): string {
+  return path.join(context.globalStorageUri.fsPath, "server");
+}
+
+export async function places(context: vscode.ExtensionContext): Promise<Places> {
+  return {
+    configured: (get<string[]>("command") ?? []).map(expanded),
+    searchPath: process.env["PATH"] ?? "",
+    interpreters: await interpreters(),
+    installed: interpreterIn(privateEnvironment(context)),
+  };
+}
+
+/** In a folder that is not trusted nothing that it names or holds is run. */
+export async function interpreters(): Promise<string[]> {
+  const folders = vscode.workspace.workspaceFolders ?? [];
+  const trusted = vscode.workspace.isTrusted;
+  const configured = trusted
+    ? userSet("python", "defaultInterpreterPath")
+    : vscode.workspace.getConfiguration("python").inspect("defaultInterpreterPath")?.globalValue;
+  const found = [
+    await activeInterpreter(),
+    typeof configured === "string" ? expanded(configured) : undefined,
+    ...folders.flatMap(({ uri }) => [".venv", "venv"].map((name) => interpreterIn(path.join(uri.fsPath, name)))),
+  ];
+  return found.filter((python): python is string => {
+    const inside = folders.some(({ uri }) => python?.startsWith(uri.fsPath + path.sep));
+    return python !== undefined && path.isAbsolute(python) && (trusted || !inside);
+  });
+}
+
+async function activeInterpreter(): Promise<string | undefined> {
+  const extension = vscode.extensions.getExtension<PythonExtension>("ms-python.python");
+  try {
+    return (await extension?.activate())?.environments?.getActiveEnvironmentPath(folderUri()).path;
+  } catch {
+    return undefined; // whatever is wrong with it, it says so itself
+  }
+}
+
+function folderUri(): vscode.Uri | undefined {
+  return vscode.workspace.workspaceFolders?.[0]?.uri;
+}

@@ -1,0 +1,107 @@
+/** One window's server: found, started, watched, started again. What it says of itself goes to the status bar. */
+import { mkdir } from "node:fs/promises";
+import * as vscode from "vscode";
+import { type LanguageClient, State } from "vscode-languageclient/node";
+import { makeClient } from "./client";
+import { ServerSettings, settingNames } from "./configuration";
+import { findServer, type Server } from "./find";
+import { places } from "./places";
+import type { Decision } from "./restarts";
+import type { StatusBar } from "./statusBar";
+import type { Status } from "./statusText";
+
+export class Session {
+  private current: LanguageClient | undefined;
+  private readonly settings: ServerSettings;
+
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly log: vscode.LogOutputChannel,
+    private readonly bar: StatusBar,
+    private readonly missing: () => void,
+  ) {
+    this.settings = new ServerSettings(settingNames(context.extension));
+  }
+
+  /** Where it runs. */
+  get client(): LanguageClient | undefined {
+    return this.current?.isRunning() ? this.current : undefined;
+  }
+
+  /** The names of the commands that the server performs. */
+  get serverCommands(): readonly string[] {
+    return this.client?.initializeResult?.capabilities.executeCommandProvider?.commands ?? [];
+  }
+
+  async start(): Promise<void> {
+    this.bar.show({ state: "starting", message: "Looking for the server." });
+    const server = await findServer(await places(this.context));
+    if (server === undefined) {
+      this.log.info("No server was found.");
+      this.bar.show({ state: "missing", message: "Click to install it." });
+      this.missing();
+      return;
+    }
+    this.log.info(`The server is started by ${server.origin}: ${server.command.join(" ")}`);
+    await this.run(server);
+  }
+
+  async stop(): Promise<void> {
+    const client = this.current;
+    this.current = undefined;
+    await client?.dispose().catch((error: unknown) => this.log.debug(String(error)));
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  private async run(server: Server): Promise<void> {
+    const folder = this.context.globalStorageUri.fsPath;
+    await mkdir(folder, { recursive: true });
+    const { log, settings } = this;
+    const client = makeClient(server, { log, settings, folder, died: (decision) => this.died(decision) });
+    this.current = client;
+    client.onNotification("incoder/status", (status: Status) => this.bar.show(status));
+    client.onDidChangeState(({ newState }) => this.changed(newState));
+    try {
+      await client.start();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error(`The server did not start: ${reason}`);
+      this.bar.show({ state: "stopped", message: "The server did not start; the log says why." });
+      void this.offerHelp(`InCoder's server did not start. It was to be started by ${server.origin}.`);
+    }
+  }
+
+  private changed(state: State): void {
+    if (state === State.Starting) {
+      this.bar.show({ state: "starting", message: "" });
+    } else if (state === State.Running && this.bar.last.state === "starting") {
+      // A server that does not speak of its status is ready when it runs.
+      this.bar.show({ state: "ready", message: "", model: "", latencyMs: null });
+    }
+    void vscode.commands.executeCommand("setContext", "incoder.running", state === State.Running);
+    void vscode.commands.executeCommand("setContext", "incoder.learns", this.serverCommands.includes("incoder.learn"));
+  }
+
+  private died(decision: Decision): void {
+    this.log.warn(`The server has stopped: ${decision}.`);
+    if (decision === "give up") {
+      this.bar.show({ state: "stopped", message: "It stopped too often." });
+      void this.offerHelp("InCoder's server stopped several times in a short while, so it was left alone.");
+    } else if (decision === "restart and say so") {
+      void vscode.window.showInformationMessage("InCoder's server stopped. It was started again.");
+    }
+  }
+
+  private async offerHelp(sentence: string): Promise<void> {
+    const chosen = await vscode.window.showWarningMessage(sentence, "Start Again", "Show Log");
+    if (chosen === "Start Again") {
+      await this.restart();
+    } else if (chosen === "Show Log") {
+      this.log.show();
+    }
+  }
+}
