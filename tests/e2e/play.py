@@ -123,7 +123,15 @@ class Play:
 
     def shows(self, text: str) -> None:
         seconds = LOADING if self.scenario.server == "model" else PATIENCE
-        self.until(f"{text!r} on the screen", lambda: self.editor.shown() == self.expected(text).replace("\r", ""), seconds)
+        # On a screen a tab is as wide as spaces are.
+        self.until(
+            f"{text!r} on the screen",
+            lambda: self.editor.shown().expandtabs(4) == self.expected(text).replace("\r", "").expandtabs(4),
+            seconds,
+        )
+
+    def holds(self, text: str) -> None:
+        self.until(f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == text)
 
     def nothing(self, seconds: float) -> None:
         self.until("the last answer", lambda: not self.conversation.unanswered())
@@ -139,7 +147,7 @@ class Play:
         server = self.conversation.server()
         os.kill(server, signal.SIGKILL)
         self.until("another server", lambda: self.conversation.server() != server)
-        self.until("the file to be opened there", lambda: self.conversation_now().has_opened(self.current))
+        self.until("the file to be opened there", lambda: self.conversation_now().has_opened(f"{self.place.name}/{self.current}"))
 
     def conversation_now(self) -> Conversation:
         """Since the server that runs now was started."""
@@ -157,9 +165,9 @@ class Play:
 
     def open(self, name: str, window: bool = False) -> None:
         _, line, character = self.scenario.text(name)
-        self.current = str(Path(self.place.name) / name)
+        self.current = name
         self.editor.open(self.place / name, line, character, window)
-        self.until(f"the server to open {name}", lambda: self.conversation.has_opened(self.current), LOADING)
+        self.until(f"the server to open {name}", lambda: self.conversation.has_opened(f"{self.place.name}/{name}"), LOADING)
 
     def window(self, name: str) -> None:
         self.open(name, window=True)

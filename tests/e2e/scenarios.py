@@ -32,6 +32,7 @@ STEPS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "press": {},  # one of KEYS
     "paste": {},
     "shows": {},  # the cursor's line with ghost text in it, and the lines of ghost text below
+    "holds": {},  # the file, apart from line ends at its end, when it is saved
     "nothing": {},  # no ghost text, for so many seconds after the last answer
     "waits": {},  # for so many suggestions that were asked for and not answered
     "kill": {},  # the server's process

@@ -50,7 +50,7 @@ const COMMANDS = {
   press: ({ key }) => press(key),
   async paste({ text }) {
     await page().evaluate((copied) => navigator.clipboard.writeText(copied), text);
-    await press("Control+V");
+    await press("Control+v");
   },
   // A code action; where its edits want to be confirmed, they are.
   async choose({ title }) {
