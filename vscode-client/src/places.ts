@@ -6,7 +6,10 @@ import { interpreterIn, type Places } from "./find";
 
 /** The part of the Python extension's interface that is used here. */
 interface PythonExtension {
-  environments?: { getActiveEnvironmentPath(resource?: vscode.Uri): { path: string } };
+  environments?: {
+    getActiveEnvironmentPath(resource?: vscode.Uri): { path: string };
+    onDidChangeActiveEnvironmentPath: vscode.Event<unknown>;
+  };
 }
 
 /** The environment that this extension makes. */
@@ -41,15 +44,20 @@ export async function interpreters(): Promise<string[]> {
   });
 }
 
+/** Another interpreter was chosen in the Python extension, where there is one. */
+export async function onInterpreterChange(look: () => unknown): Promise<vscode.Disposable> {
+  return (await pythonExtension())?.environments?.onDidChangeActiveEnvironmentPath(look) ?? { dispose() {} };
+}
+
 async function activeInterpreter(): Promise<string | undefined> {
-  const extension = vscode.extensions.getExtension<PythonExtension>("ms-python.python");
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  return (await pythonExtension())?.environments?.getActiveEnvironmentPath(folder).path;
+}
+
+async function pythonExtension(): Promise<PythonExtension | undefined> {
   try {
-    return (await extension?.activate())?.environments?.getActiveEnvironmentPath(folderUri()).path;
+    return await vscode.extensions.getExtension<PythonExtension>("ms-python.python")?.activate();
   } catch {
     return undefined; // whatever is wrong with it, it says so itself
   }
-}
-
-function folderUri(): vscode.Uri | undefined {
-  return vscode.workspace.workspaceFolders?.[0]?.uri;
 }

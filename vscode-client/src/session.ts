@@ -8,7 +8,7 @@ import { findServer, type Server } from "./find";
 import { places } from "./places";
 import type { Decision } from "./restarts";
 import type { StatusBar } from "./statusBar";
-import type { Status } from "./statusText";
+import type { Shown, Status } from "./statusText";
 
 export class Session {
   private current: LanguageClient | undefined;
@@ -18,7 +18,7 @@ export class Session {
     private readonly context: vscode.ExtensionContext,
     private readonly log: vscode.LogOutputChannel,
     private readonly bar: StatusBar,
-    private readonly missing: () => void,
+    private readonly missing: () => Promise<void>,
   ) {
     this.settings = new ServerSettings(settingNames(context.extension));
   }
@@ -26,6 +26,11 @@ export class Session {
   /** Where it runs. */
   get client(): LanguageClient | undefined {
     return this.current?.isRunning() ? this.current : undefined;
+  }
+
+  /** What the status bar shows. */
+  get shown(): Shown {
+    return this.bar.last;
   }
 
   /** The names of the commands that the server performs. */
@@ -38,8 +43,8 @@ export class Session {
     const server = await findServer(await places(this.context));
     if (server === undefined) {
       this.log.info("No server was found.");
-      this.bar.show({ state: "missing", message: "Click to install it." });
-      this.missing();
+      this.bar.show({ state: "missing", message: "" });
+      void this.missing();
       return;
     }
     this.log.info(`The server is started by ${server.origin}: ${server.command.join(" ")}`);
@@ -57,6 +62,13 @@ export class Session {
     await this.start();
   }
 
+  /** The server may read ahead in the file that the user looks at. */
+  focus(editor: vscode.TextEditor | undefined): void {
+    const { client } = this;
+    const textDocument = editor && client?.code2ProtocolConverter.asTextDocumentIdentifier(editor.document);
+    void client?.sendNotification("textDocument/didFocus", textDocument ? { textDocument } : {});
+  }
+
   private async run(server: Server): Promise<void> {
     const folder = this.context.globalStorageUri.fsPath;
     await mkdir(folder, { recursive: true });
@@ -67,6 +79,7 @@ export class Session {
     client.onDidChangeState(({ newState }) => this.changed(newState));
     try {
       await client.start();
+      this.focus(vscode.window.activeTextEditor);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.error(`The server did not start: ${reason}`);
@@ -83,7 +96,10 @@ export class Session {
       this.bar.show({ state: "ready", message: "", model: "", latencyMs: null });
     }
     void vscode.commands.executeCommand("setContext", "incoder.running", state === State.Running);
-    void vscode.commands.executeCommand("setContext", "incoder.learns", this.serverCommands.includes("incoder.learn"));
+    for (const able of ["learn", "unlearn"]) {
+      const has = this.serverCommands.includes(`incoder.${able}`);
+      void vscode.commands.executeCommand("setContext", `incoder.${able}s`, has);
+    }
   }
 
   private died(decision: Decision): void {
