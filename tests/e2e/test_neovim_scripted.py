@@ -81,6 +81,8 @@ def test_a_key_without_a_suggestion_keeps_its_meaning(neovim, tmp_path):
     neovim.type("i<Tab>x")
     scene.until_line("\tx")
     assert neovim.lua("return require('incoder').accept()") is False
+    if neovim.release == "0.10":
+        return  # has no mapping of its own that must be kept
     neovim.lua("vim.snippet.expand('f($1, $2)')")
     neovim.type("a<Tab>b")  # Neovim's own <Tab> mapping jumps to the next field
     scene.until_line("\txf(a, b)")
@@ -268,6 +270,14 @@ def test_a_range_that_covers_the_typed_word(neovim, tmp_path):
     assert neovim.saved(scene.file) == b"x = value + 1\n"
 
 
+ENCODING = """
+local all = vim.lsp.protocol.make_client_capabilities
+vim.lsp.protocol.make_client_capabilities = function()
+  return vim.tbl_deep_extend("force", all(), { general = { positionEncodings = { "ENCODING" } } })
+end
+"""
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_columns_after_an_emoji(neovim, tmp_path, encoding):
     left = "s = '😀é' + f("
@@ -275,8 +285,7 @@ def test_columns_after_an_emoji(neovim, tmp_path, encoding):
         neovim,
         tmp_path,
         {left: [{"text": "'🎉')", "over": 1}], left + "'🎉')": [{"text": "  # é"}]},
-        config=CONFIG
-        + f"vim.lsp.config('incoder', {{ capabilities = {{ general = {{ positionEncodings = {{ '{encoding}' }} }} }} }})",
+        config=ENCODING.replace("ENCODING", encoding) + CONFIG,
     )
     assert neovim.lua("return vim.lsp.get_clients()[1].offset_encoding") == encoding
     neovim.type(f"i{left})<Left>")
@@ -335,10 +344,10 @@ def test_a_server_that_ends_takes_its_suggestion_along(neovim, tmp_path):
     scene = Scene(neovim, tmp_path, {"x = ": [{"text": "value"}]})
     neovim.type("ix = ")
     neovim.wait_ghost()
-    neovim.lua("vim.lsp.enable('incoder', false)")
+    neovim.lua("vim.lsp.get_clients()[1].stop()")
     scene.until_gone()
     assert neovim.lua("return require('incoder').accept()") is False
-    neovim.lua("vim.lsp.enable('incoder', true)")
+    neovim.lua("vim.cmd.doautoall((vim.lsp.config and 'nvim.lsp.enable' or 'incoder.start') .. ' FileType')")
     neovim.until_attached()
     neovim.type("<BS> ")
     assert neovim.wait_ghost() == "value"

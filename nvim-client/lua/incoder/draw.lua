@@ -1,8 +1,18 @@
 -- Ghost text. In: a suggestion of the current buffer. Out: extmarks at the cursor that show what accepting it would add.
 local api = vim.api
 local suggestions = require("incoder.suggestion")
+local M = {}
 
 local HIGHLIGHT = "ComplHint" -- Neovim 0.12's own group for inline completions, so that colour schemes fit both
+
+--- NonText has a colour only where the terminal shows true colours; elsewhere ghost text would look like code.
+function M.dim()
+  api.nvim_set_hl(0, HIGHLIGHT, { link = "NonText", default = true })
+  local now = api.nvim_get_hl(0, { name = HIGHLIGHT, link = false })
+  if not now.ctermfg then
+    api.nvim_set_hl(0, HIGHLIGHT, { fg = now.fg, bg = now.bg, ctermfg = 8 })
+  end
+end
 
 ---@param namespace integer
 ---@param row integer
@@ -24,7 +34,7 @@ end
 ---@param namespace integer
 ---@param suggestion? incoder.Suggestion
 ---@return boolean shown false if there is nothing that fits the text around the cursor
-return function(namespace, suggestion)
+function M.draw(namespace, suggestion)
   api.nvim_buf_clear_namespace(0, namespace, 0, -1)
   local rest = suggestions.rest(suggestion)
   if not suggestion or not rest then
@@ -55,3 +65,5 @@ return function(namespace, suggestion)
   end
   return true
 end
+
+return M

@@ -1,6 +1,7 @@
 -- What the server offers, in the buffer's own terms. In: a reply of `textDocument/inlineCompletion` and the moment it
 -- was asked for. Out: suggestions in byte columns, what of each is still untyped, and the edit that takes a piece of it.
 local api = vim.api
+local byteindex = require("incoder.compat").byteindex
 local M = {}
 
 ---@class incoder.Moment Where the cursor stood when the server was asked.
@@ -14,7 +15,8 @@ local M = {}
 ---@field text string all that stands between (row, col) and `right` once it is accepted
 ---@field right string the cursor's line from the cursor on
 ---@field covered string beginning of `right` that `text` replaces, e.g. an auto-closed bracket
----@field command? lsp.Command to be run after the whole text was accepted
+---@field item lsp.InlineCompletionItem as the server sent it
+---@field shown? boolean whether the server knows that it was drawn
 
 ---@return incoder.Moment
 function M.moment()
@@ -34,10 +36,11 @@ function M.read(result, moment, encoding)
     local on_line = true
     if item.range then
       on_line = item.range.start.line == moment.row and item.range["end"].line == moment.row
-      from = vim.str_byteindex(moment.line, encoding, item.range.start.character, false)
-      to = vim.str_byteindex(moment.line, encoding, item.range["end"].character, false)
+      from = byteindex(moment.line, encoding, item.range.start.character)
+      to = byteindex(moment.line, encoding, item.range["end"].character)
     end
     if on_line and from <= moment.col and moment.col <= to and type(item.insertText) == "string" then
+      local sent = vim.deepcopy(item)
       -- Buffers know only line feeds. Changed in place because Neovim 0.12 draws the reply itself.
       item.insertText = item.insertText:gsub("\r\n?", "\n")
       suggestions[#suggestions + 1] = {
@@ -46,7 +49,7 @@ function M.read(result, moment, encoding)
         text = item.insertText,
         right = moment.line:sub(moment.col + 1),
         covered = moment.line:sub(moment.col + 1, to),
-        command = item.command,
+        item = sent,
       }
     end
   end
