@@ -1,7 +1,6 @@
 """What was said between an editor and its server, read from a recorder's log: since a scenario began, if `skip` says so."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +41,21 @@ class Conversation:
         answered = {message.get("id") for message in self.said("server") if "method" not in message}
         return sum(m.get("method") == INLINE and m["id"] not in answered for m in self.said("editor"))
 
-    def texts(self) -> list[str]:
-        """What the last answer that had any text would put into the file, in the order of the file."""
-        return next((texts for message in reversed(self.said("server")) if (texts := list(_texts(message)))), [])
+    def suggested(self) -> str:
+        """The text of the last suggestion; "" if there was none."""
+        asked = {message["id"] for message in self.said("editor") if message.get("method") == INLINE}
+        for message in reversed(self.said("server")):
+            if message.get("id") in asked and (result := message.get("result")):
+                return (result["items"] if isinstance(result, dict) else result)[0]["insertText"]
+        return ""
 
-
-def _texts(message: dict[str, Any]) -> Iterator[str]:
-    result = message.get("result") or {}
-    if "items" in result:
-        yield from (item["insertText"] for item in result["items"][:1])
-        return
-    edit = (message.get("params") or {}).get("edit") or (result.get("edit") if isinstance(result, dict) else None) or {}
-    edits = [one for document in edit.get("documentChanges", []) for one in document.get("edits", [])]
-    edits += [one for changes in edit.get("changes", {}).values() for one in changes]
-    for one in sorted(edits, key=lambda one: (one["range"]["start"]["line"], one["range"]["start"]["character"])):
-        yield one["newText"]
+    def edits(self) -> list[dict[str, Any]] | None:
+        """Those of the last code action, the last of the file first; None before it is answered."""
+        asked = {message["id"] for message in self.said("editor") if message.get("method") == "codeAction/resolve"}
+        answers = [message for message in self.said("server") if "method" not in message and message["id"] in asked]
+        if not answers:
+            return None
+        changes = (answers[-1].get("result") or {}).get("edit") or {}
+        edits = [one for document in changes.get("documentChanges", []) for one in document["edits"]]
+        edits += [one for ones in changes.get("changes", {}).values() for one in ones]
+        return sorted(edits, key=lambda one: (one["range"]["start"]["line"], one["range"]["start"]["character"]), reverse=True)

@@ -21,7 +21,7 @@ KEYS = {
 CONFIG = """
 require("incoder").setup({
   cmd = %s,
-  filetypes = { "python", "sh" },
+  filetypes = { "python", "sh", "env" },
   keymaps = { accept = "<Tab>", accept_word = "<C-Right>", accept_line = "<C-e>", dismiss = "<C-]>", next = "<M-n>", prev = "<M-p>" },
 })
 vim.o.virtualedit = "onemore" -- the cursor may stand behind a line's end before insert mode begins
@@ -50,7 +50,8 @@ vim.api.nvim_set_decoration_provider(drawn, { on_end = function()
 end })
 """
 CHOOSE = """
-vim.lsp.buf.code_action({ apply = true, filter = function(action) return action.title == ... end })
+local title = ...
+vim.lsp.buf.code_action({ apply = true, filter = function(action) return action.title == title end })
 """
 
 
@@ -80,6 +81,8 @@ class Player:
 
     def press(self, key: str) -> None:
         self.neovim.type(KEYS[key])
+        if self.neovim.engine == "native":
+            time.sleep(0.1)  # Neovim's own acts on its next turn, and not at all if another key comes before that
 
     def paste(self, text: str) -> None:
         self.neovim.api.request("nvim_paste", text, True, -1)
@@ -94,6 +97,9 @@ class Player:
 
     def choose(self, title: str) -> None:
         self.neovim.api.exec_lua(CHOOSE, title)
+
+    def confirm(self) -> None:
+        """It does not ask."""
 
     def shown(self) -> str:
         ghosts = self.neovim.ghosts()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from conversation import Conversation
-from scenarios import ANSWER, Scenario
+from scenarios import ANSWER, EDITS, Scenario
 
 HERE = Path(__file__).parent
 PATIENCE = 20.0  # seconds
@@ -31,6 +31,7 @@ class Editor(Protocol):
     def save(self) -> None: ...
     def configure(self, settings: dict[str, Any]) -> None: ...
     def choose(self, title: str) -> None: ...
+    def confirm(self) -> None: ...
     def shown(self) -> str:
         """The cursor's line with ghost text in it and the lines of ghost text below; "" if there is no ghost text."""
         ...
@@ -80,18 +81,31 @@ class Play:
         for step in self.scenario.steps:
             verb, *options = step
             getattr(self, verb)(step[verb], **{option: step[option] for option in options})
-        for name, text in self.scenario.saved.items():
-            self.until(f"the right {name}", lambda n=name, t=text: self.saved(n) == self.expected(t).encode(), PATIENCE)
+        for name in self.scenario.saved:
+            self.until(f"the right {name}", lambda name=name: self.saved(name) == self.wanted(name), PATIENCE)
 
     def saved(self, name: str) -> bytes:
         self.editor.save()
         return (self.place / name).read_bytes()
 
-    def expected(self, text: str) -> str:
+    def wanted(self, name: str) -> bytes | None:
+        """None as long as nobody can know."""
+        text = self.scenario.saved[name]
+        if not text.startswith(EDITS):
+            return self.spelled_out(text).encode()
+        edits = self.conversation.edits()
+        if not edits and text == f"{EDITS}⟩":
+            return None
+        lines = self.scenario.text(name)[0].decode().splitlines(keepends=True)
+        for edit in edits or []:
+            (a, i), (b, j) = ((edit["range"][end]["line"], edit["range"][end]["character"]) for end in ("start", "end"))
+            ahead, behind = lines[a][:i] if a < len(lines) else "", lines[b][j:] if b < len(lines) else ""
+            lines[a : b + 1] = (ahead + edit["newText"] + behind).splitlines(keepends=True)
+        return "".join(lines).encode() if edits is not None else None
+
+    def spelled_out(self, text: str) -> str:
         """With what the server itself has answered."""
-        for answer in self.conversation.texts() if ANSWER in text else []:
-            text = text.replace(ANSWER, answer, 1)
-        return text
+        return text.replace(ANSWER, self.conversation.suggested()) if ANSWER in text else text
 
     def until(self, what: str, look: Callable[[], bool], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
@@ -126,12 +140,15 @@ class Play:
         # On a screen a tab is as wide as spaces are.
         self.until(
             f"{text!r} on the screen",
-            lambda: self.editor.shown().expandtabs(4) == self.expected(text).replace("\r", "").expandtabs(4),
+            lambda: self.editor.shown().expandtabs(4) == self.spelled_out(text).replace("\r", "").expandtabs(4),
             seconds,
         )
 
+    def rests(self, _: bool) -> None:
+        self.until("ghost text", lambda: not self.conversation.unanswered() and bool(self.editor.shown()))
+
     def holds(self, text: str) -> None:
-        self.until(f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == text)
+        self.until(f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == self.spelled_out(text))
 
     def nothing(self, seconds: float) -> None:
         self.until("the last answer", lambda: not self.conversation.unanswered())
@@ -178,6 +195,10 @@ class Play:
 
     def choose(self, title: str) -> None:
         self.editor.choose(title)
+        self.until("the server's edits", lambda: self.conversation.edits() is not None, LOADING)
+
+    def confirm(self, _: bool) -> None:
+        self.editor.confirm()
 
 
 def _holds_model(process: Path) -> bool:

@@ -1,8 +1,8 @@
 """What a person does in an editor and what must come of it, as data: scenarios/*.toml in, checked Scenarios out.
 
 Each file of scenarios is a list of `[[scenario]]`, with the fields of Scenario below. `‸` marks the cursor in the first file
-and in each file that is opened later. `⟨5 times x⟩` is `xxxxx`. `⟨answer⟩` stands for what the server itself suggests, or, several times, for the
-texts of its edits in the order of the file. A step is a table with one of the verbs of STEPS, and its options.
+and in each file that is opened later. `⟨5 times x⟩` is `xxxxx`. `⟨answer⟩` stands for what the server itself has suggested, `⟨edits⟩` for
+the file with the edits of the server's code action, `⟨edits, if any⟩` if it may have none. A step is a table with one of the verbs of STEPS, and its options.
 """
 
 import re
@@ -16,7 +16,7 @@ except ImportError:  # Python 3.10
     import tomli as tomllib
 
 FOLDER = Path(__file__).with_name("scenarios")
-CURSOR, ANSWER, REPEATED = "‸", "⟨answer⟩", re.compile("⟨([0-9]+) times (.*?)⟩")
+CURSOR, ANSWER, EDITS, REPEATED = "‸", "⟨answer⟩", "⟨edits", re.compile("⟨([0-9]+) times (.*?)⟩")
 EDITORS = ("vscode", "neovim")
 SERVERS = (
     "scripted",  # scripted_server.py with the scenario's script
@@ -32,6 +32,7 @@ STEPS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "press": {},  # one of KEYS
     "paste": {},
     "shows": {},  # the cursor's line with ghost text in it, and the lines of ghost text below
+    "rests": {},  # the last answer is there, and there is still ghost text
     "holds": {},  # the file, apart from line ends at its end, when it is saved
     "nothing": {},  # no ghost text, for so many seconds after the last answer
     "waits": {},  # for so many suggestions that were asked for and not answered
@@ -42,7 +43,8 @@ STEPS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "open": {},  # another file in the same window
     "window": {},  # another file in another window of the same editor
     "models": {},  # so many processes hold a model
-    "choose": {},  # the code action of this title at the cursor; what it wants confirmed is confirmed
+    "choose": {},  # the code action of this title at the cursor
+    "confirm": {},  # its edits, where the editor asks
 }
 
 

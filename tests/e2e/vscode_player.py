@@ -132,7 +132,7 @@ class Player:
         else:
             payload = [["openFile", f"vscode-remote://{self.address}{place}"], ["gotoLineMode", "true"]]
             query = urlencode({"folder": str(self.workspace), "payload": json.dumps(payload)})
-            self.do("window", url=f"http://{self.address}/?{query}")
+            self.do("window", url=f"http://{self.address}/?{query}", name=file.name)
 
     def type(self, text: str, every: int) -> None:
         self.do("type", text=text, every=every)
@@ -149,6 +149,9 @@ class Player:
 
     def choose(self, title: str) -> None:
         self.do("choose", title=title)
+
+    def confirm(self) -> None:
+        self.do("click", selector=".bulk-edit-panel .monaco-button:has-text('Apply')")
 
     def shown(self) -> str:
         return self.do("call", function="shown")

@@ -23,17 +23,17 @@ await context.addInitScript(inPage);
 let windows = []; // pages, the one in use first
 const page = () => windows[0];
 const press = (key) => page().keyboard.press(key);
+const typedInto = (file) => page().locator(`.native-edit-context:focus[aria-label^="${file}"]`).waitFor();
 const menuLine = (title) => page().locator(".action-widget .monaco-list-row", { hasText: title });
 
 const COMMANDS = {
   windows: () => windows.length,
-  async window({ url }) {
-    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: new URL(url).origin });
+  async window({ url, name }) {
     const opened = await context.newPage();
     opened.setDefaultTimeout(PATIENCE);
     windows.unshift(opened);
     await opened.goto(url);
-    await opened.locator(".monaco-editor.focused").waitFor();
+    await typedInto(name);
     await opened.locator(STARTED).waitFor(); // before that nothing is asked, nor is it asked later
   },
   // `place` is FILE:LINE:COLUMN
@@ -43,15 +43,17 @@ const COMMANDS = {
     await box.fill(place);
     await page().locator(".quick-input-list .monaco-list-row.focused", { hasText: name }).waitFor();
     await press("Enter");
-    await page().locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
-    await page().locator(".editor-instance .monaco-editor.focused").waitFor();
+    await typedInto(name);
   },
   type: ({ text, every }) => page().keyboard.type(text, { delay: every }),
   press: ({ key }) => press(key),
-  async paste({ text }) {
-    await page().evaluate((copied) => navigator.clipboard.writeText(copied), text);
-    await press("Control+v");
-  },
+  // As Ctrl+V does it, but without the clipboard of a browser that nobody sits at.
+  paste: ({ text }) =>
+    page().evaluate((copied) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", copied);
+      document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }, text),
   // A code action; where its edits want to be confirmed, they are.
   async choose({ title }) {
     await press("Control+.");
