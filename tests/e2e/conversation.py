@@ -32,9 +32,9 @@ class Conversation:
             for message in self.said("editor")
         )
 
-    def asked(self) -> int:
-        """How often a suggestion was asked for."""
-        return sum(message.get("method") == INLINE for message in self.said("editor"))
+    def told(self, method: str) -> int:
+        """How often the editor has said this."""
+        return sum(message.get("method") == method for message in self.said("editor"))
 
     def unanswered(self) -> int:
         """How many requests for a suggestion have no answer yet."""

@@ -113,6 +113,12 @@ class Play:
             assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}; {self.evidence()}"
             time.sleep(0.02)
 
+    def until_told(self, method: str, do: Callable[[], None]) -> None:
+        """The server has heard of what is done."""
+        before = self.conversation.told(method)
+        do()
+        self.until(f"{method} to be sent", lambda: self.conversation.told(method) > before)
+
     def evidence(self) -> str:
         files = {name: (self.place / name).read_bytes() for name in self.scenario.saved}
         return f"shown: {self.editor.shown()!r}, messages: {self.editor.messages()}, files: {files}"
@@ -133,7 +139,7 @@ class Play:
         self.editor.press(key)
 
     def paste(self, text: str) -> None:
-        self.editor.paste(text)
+        self.until_told("textDocument/didChange", lambda: self.editor.paste(text))
 
     def shows(self, text: str) -> None:
         seconds = LOADING if self.scenario.server == "model" else PATIENCE
@@ -178,7 +184,7 @@ class Play:
         assert len(self.editor.messages()) == count, f"messages: {self.editor.messages()}"
 
     def set(self, settings: dict[str, Any]) -> None:
-        self.editor.configure(settings)
+        self.until_told("workspace/didChangeConfiguration", lambda: self.editor.configure(settings))
 
     def open(self, name: str, window: bool = False) -> None:
         _, line, character = self.scenario.text(name)

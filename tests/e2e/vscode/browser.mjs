@@ -23,7 +23,7 @@ await context.addInitScript(inPage);
 let windows = []; // pages, the one in use first
 const page = () => windows[0];
 const press = (key) => page().keyboard.press(key);
-const typedInto = (file) => page().locator(`.native-edit-context:focus[aria-label^="${file}"]`).waitFor();
+const typedInto = (file) => page().locator(`.native-edit-context:focus[aria-label^="${file}"]`).waitFor({ state: "attached" }); // it has no width
 const menuLine = (title) => page().locator(".action-widget .monaco-list-row", { hasText: title });
 
 const COMMANDS = {
@@ -54,10 +54,19 @@ const COMMANDS = {
       clipboardData.setData("text/plain", copied);
       document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
     }, text),
-  // A code action; where its edits want to be confirmed, they are.
+  // A code action; the menu closes by itself if the cursor's place is looked at anew just then.
   async choose({ title }) {
-    await press("Control+.");
-    await menuLine(title).click();
+    for (let left = 3; left; left--) {
+      await press("Control+.");
+      try {
+        return await menuLine(title).click({ timeout: 5_000 });
+      } catch (error) {
+        await press("Escape");
+        if (left === 1) {
+          throw error;
+        }
+      }
+    }
   },
   click: ({ selector }) => page().locator(selector).first().click(),
   html: ({ selector }) => page().locator(selector).evaluateAll((nodes) => nodes.map((node) => node.outerHTML)),

@@ -4,7 +4,7 @@ export function inPage() {
   const focused = () => document.querySelector(".monaco-editor.focused");
   let changes = [];
   let nextFrame = 0;
-  let said = [];
+  const said = new Map();
 
   const inLine = () => [...(focused()?.querySelectorAll(".view-lines [class*=ghost-text-decoration]") ?? [])].map(plain);
   const below = () => [...(focused()?.querySelectorAll(".view-zones .suggest-preview-text .view-line") ?? [])].map(plain);
@@ -37,14 +37,15 @@ export function inPage() {
     return changes;
   }
 
-  // Messages are gone after a while, so they are kept as they come.
-  new MutationObserver((records) => {
-    for (const node of records.flatMap((record) => [...record.addedNodes])) {
-      for (const message of node.querySelectorAll?.(".notification-toast .notification-list-item-message") ?? []) {
-        said.push(plain(message));
+  // Messages are gone after a while, so they are kept as they come; each is drawn several times.
+  new MutationObserver(() => {
+    for (const toast of document.querySelectorAll(".notification-toast")) {
+      const text = toast.querySelector(".notification-list-item-message")?.textContent;
+      if (text) {
+        said.set(toast, text);
       }
     }
   }).observe(document, { childList: true, subtree: true });
 
-  window.incoder = { shown, watch, watched, messages: () => said, forgetMessages: () => (said = []) };
+  window.incoder = { shown, watch, watched, messages: () => [...said.values()] };
 }
