@@ -41,8 +41,13 @@ class Contender(Protocol):
 
 
 class Ours:
-    def __init__(self, directory: Path, threads: int, engine: Any):
+    def __init__(self, directory: Path, threads: int, engine: Any, vnni: bool = True):
+        """`vnni`: False loads what a processor without VNNI is given."""
+        from incoder_model import processor
         from incoder_model.loading import load_model
+
+        if not vnni:
+            processor.exact_products = lambda: False
 
         # One sequence, as the others have: a prompt that was timed before must not be there still.
         self._engine = load_model(directory, engine=engine, sequences=1).engine
@@ -187,6 +192,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 # What an engine is given: which form of the weights (`weights.Weights`), and what opens it.
 ENGINES: dict[str, tuple[Form, Callable[[Path, int], Contender]]] = {
     "ours, ONNX Runtime": ("directory", lambda path, threads: Ours(path, threads, "onnx")),
+    "ours, without VNNI": ("directory", lambda path, threads: Ours(path, threads, "onnx", vnni=False)),
     "ours, torch": ("directory", lambda path, threads: Ours(path, threads, "torch")),
     "transformers fp32": ("directory", lambda path, threads: Transformers(path, threads, "float32")),
     "transformers bf16": ("directory", lambda path, threads: Transformers(path, threads, "bfloat16")),

@@ -17,7 +17,8 @@ take turns, question by question; a ratio is the median of the ratios within the
 compared with. --load N keeps N cores busy beside them: then every peer is there with one thread as well, since two OpenMP
 threads on busy cores are slower than one.
 
-What llama.cpp was built for stands under the table: the xllamacpp wheel is built for AVX2 alone. To give it all that this
+"ours, without VNNI" is what a processor without whole-number products is given; a model whose folder has one graph is the same in
+both. What llama.cpp was built for stands under the table: the xllamacpp wheel is built for AVX2 alone. To give it all that this
 processor has, install it from source: pip install --no-binary xllamacpp xllamacpp. CTranslate2 keeps only an announced
 beginning, so its "+8" and "key" are those of a text that does not grow.
 """

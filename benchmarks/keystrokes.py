@@ -123,7 +123,7 @@ def prompt_at(key: Key, path: str, reader: Reader) -> Prompt | None:
 def serve(weights: Weights, settings: dict[str, Any], runtime: str) -> LanguageServer:
     """Ours. Its daemon, where there is one, lives in `runtime` and is no one else's."""
     command = [sys.executable, "-m", "incoder_lsp", "serve", "--model", str(weights.directory)]
-    return LanguageServer(command, settings, {"XDG_RUNTIME_DIR": runtime})
+    return LanguageServer(command, {"statistics": False, **settings}, {"XDG_RUNTIME_DIR": runtime})
 
 
 def contenders(

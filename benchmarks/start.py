@@ -129,7 +129,9 @@ class Household:
 
     async def open_window(self) -> dict[str, float]:
         """The milliseconds from its start to each of MOMENTS."""
-        window = LanguageServer(self._command, {"debounceMs": 0}, {"XDG_RUNTIME_DIR": self._runtime.name})
+        window = LanguageServer(
+            self._command, {"debounceMs": 0, "statistics": False}, {"XDG_RUNTIME_DIR": self._runtime.name}
+        )
         self._windows.append(window)
         started = time.perf_counter()
         times = []

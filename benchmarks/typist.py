@@ -51,14 +51,9 @@ def keys(text: str, rng: np.random.Generator) -> Iterator[Key]:
         return pressed
 
     while True:
-        lines = document.splitlines(keepends=True)
-        first = int(rng.integers(len(lines) // 4, len(lines)))
-        wanted = "".join(lines[first : first + int(rng.integers(1, MOST_LINES + 1))]).rstrip("\n")
-        if not wanted.strip():
-            continue
-        cursor = sum(map(len, lines[:first]))
+        cursor, wanted = some_lines(document, rng)
         yield key("jump", cursor, cursor + len(wanted), "")
-        for piece in _pieces(wanted):
+        for piece in pieces(wanted):
             kind = "line" if "\n" in piece else "word" if document[cursor - 1 : cursor] in " ([{.,\n" else "letter"
             if piece.isalpha() and rng.random() < WRONG_LETTER:
                 yield key(kind, cursor, cursor, chr(97 + int(rng.integers(26))))
@@ -70,7 +65,18 @@ def keys(text: str, rng: np.random.Generator) -> Iterator[Key]:
                 yield key(kind, cursor - len(piece), cursor - len(piece), piece)
 
 
-def _pieces(text: str) -> Iterator[str]:
+def some_lines(document: str, rng: np.random.Generator) -> tuple[int, str]:
+    """Up to MOST_LINES lines, not all blank, of the last three quarters of a document, without the last one's end; and where
+    they begin."""
+    lines = document.splitlines(keepends=True)
+    while True:
+        first = int(rng.integers(len(lines) // 4, len(lines)))
+        wanted = "".join(lines[first : first + int(rng.integers(1, MOST_LINES + 1))]).rstrip("\n")
+        if wanted.strip():
+            return sum(map(len, lines[:first])), wanted
+
+
+def pieces(text: str) -> Iterator[str]:
     """The keys that spell `text`: single characters, and a line end with the indentation after it."""
     at = 0
     while at < len(text):

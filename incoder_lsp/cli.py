@@ -157,6 +157,24 @@ def daemon(
 
 
 @app.command()
+def settings(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print them as JSON: by group, with type, default and description.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/settings.md.")] = False,
+) -> None:
+    """Print every setting: what it takes, its default, what it does, and where it can be set."""
+    from incoder_lsp import settings_page
+
+    if json and markdown:
+        _fail(2, "--json and --markdown exclude each other; give one of them.")
+    if json or markdown:
+        typer.echo(settings_page.as_json() if json else settings_page.as_markdown(), nl=json)
+    else:
+        settings_page.show()
+
+
+@app.command()
 def demo(
     model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The model directory; the bundled model by default.")
@@ -203,6 +221,34 @@ def conformance(
     except OSError as error:
         _fail(1, f"cannot write {json_out}: {os.strerror(error.errno or 0).lower()}.")
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def stats(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin anew, after printing.")] = False,
+) -> None:
+    """Show what became of suggestions on this machine: shown, accepted, and kept after 30 seconds and 5 minutes."""
+    import json
+
+    from rich.console import Console
+
+    from incoder_lsp.stats import table_of
+    from incoder_lsp.tally import read_statistics, reset_statistics, statistics_path
+
+    path = statistics_path()
+    try:
+        since, languages = read_statistics(path)
+        if as_json:
+            typer.echo(json.dumps({"file": str(path), "since": since or None, "languages": languages}, indent=1))
+        elif languages:
+            Console().print(table_of(since, languages))
+        else:
+            typer.echo(f"Nothing has been suggested yet, or it was not counted; it would stand in {path}.")
+        if reset:
+            reset_statistics(path)
+    except OSError as error:
+        _fail(1, f"{path} cannot be used: {os.strerror(error.errno or 0).lower()}.")
 
 
 def _fail(code: int, sentence: str) -> NoReturn:

@@ -8,11 +8,16 @@ the same, and with them the engine's cache.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from incoder_lsp.settings import Settings
+from incoder_lsp.when import inside_word
 from incoder_model import metadata
 from incoder_model.infill import InfillRequest, typed_part
+
+if TYPE_CHECKING:
+    from incoder_lsp.surroundings import Choice
 
 LEFT_WINDOW, RIGHT_WINDOW = 16_000, 8_000  # characters; infilling then cuts to what the model's context holds
 WINDOW_STEP = 4_000  # the left window begins at a multiple of it, so that typing on does not move it
@@ -37,21 +42,30 @@ class Situation:
     line_right: str
     path: str
     request: InfillRequest
+    invoked: bool = True  # the user asked
+    settings: Settings = field(default_factory=Settings)
 
 
 def situation_at(
-    text: str, offset: int, path: str, *, invoked: bool, settings: Settings, anchor: int | None = None
+    text: str,
+    offset: int,
+    path: str,
+    *,
+    invoked: bool,
+    settings: Settings,
+    anchor: int | None = None,
+    choice: Choice | None = None,
 ) -> Situation | None:
     """None where nobody would want a suggestion. `invoked`: the user asked for one, so there always is one.
 
-    anchor: where the typed part begins; None is what `anchor_at` says.
+    anchor: where the typed part begins; None is what `anchor_at` says. choice: of pieces of other files, if any are wanted.
     """
     window = max(0, offset - LEFT_WINDOW)
-    left = _LINE_END.sub("\n", text[window - window % WINDOW_STEP : offset])
+    left = _LINE_END.sub("\n", text[_line_start(text, window - window % WINDOW_STEP, offset) : offset])
     right = _LINE_END.sub("\n", text[offset : offset + RIGHT_WINDOW])
     line_left = left[left.rfind("\n") + 1 :]
     line_right = right.split("\n", 1)[0]
-    if not invoked and _inside_word(line_left, line_right):
+    if not invoked and inside_word(line_left, line_right):
         return None
     one_line = settings.multi_line == "never" or bool(line_right.strip()) or not (invoked or _starts_block(left, right))
     typed = typed_part(line_left) if anchor is None else _LINE_END.sub("\n", text[anchor:offset])
@@ -62,8 +76,11 @@ def situation_at(
         typed=typed,
         one_line=one_line,
         max_tokens=min(settings.max_tokens, ONE_LINE_TOKENS) if one_line else settings.max_tokens,
+        left_share=settings.left_share,
+        neighbours=choice.neighbours(left, right) if choice else (),
+        neighbour_share=settings.neighbour_share,
     )
-    return Situation(left, right, line_left, line_right, path, request)
+    return Situation(left, right, line_left, line_right, path, request, invoked, settings)
 
 
 def anchor_at(text: str, offset: int) -> int:
@@ -84,6 +101,20 @@ def keeps_anchor(anchor: int, before: tuple[str, int], text: str, offset: int) -
     )
 
 
+def same_place(origin: int, before: tuple[str, int], text: str, offset: int) -> bool:
+    """Whether the cursor is still about where it was at `origin`: nothing behind it has changed since the text and the offset
+    `before`, and not much was typed. Where that is so, a prompt's beginning should stay as it is."""
+    return abs(offset - origin) <= LONGEST_ANCHORED and _below(*before) == _below(text, offset)
+
+
+def _line_start(text: str, start: int, end: int) -> int:
+    """The first line that begins at `start` or after it, and before `end`; `start` where none does."""
+    if start == 0 or text[start - 1] in "\n\r":
+        return start
+    match = _LINE_END.search(text, start, end)
+    return match.end() if match else start
+
+
 def _below(text: str, offset: int) -> str:
     """What stands behind the cursor, without closers that are all there is left of its line."""
     end = offset
@@ -96,15 +127,6 @@ def next_line(text: str, offset: int, eol: str) -> tuple[str, int]:
     """The text and the offset after the cursor's line was ended."""
     end = match.start() if (match := _LINE_END.search(text, offset)) else len(text)
     return text[:end] + eol + text[end:], end + len(eol)
-
-
-def _inside_word(line_left: str, line_right: str) -> bool:
-    """The word goes on to the right of the cursor: a suggestion would be read as an edit of it."""
-    return _is_word(line_right[:1]) and _is_word(line_left[-1:])
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def _starts_block(left: str, right: str) -> bool:

@@ -117,7 +117,7 @@ async def _perform(client: LanguageClient, scene: Scene, console: Console) -> No
             )
         )
         milliseconds = (time.perf_counter() - asked) * 1000
-        ghost = _first_text(answer)
+        ghost = _first_text(answer, len(typed))
         first, *more = ghost.split("\n")
         _show(console, f"{milliseconds:.0f} ms", Text(typed, "bold").append(first, "dim italic"))
         for line in more:
@@ -134,7 +134,10 @@ def _beginnings(pieces: tuple[str, ...]) -> Iterator[str]:
     return ("".join(pieces[: count + 1]) for count in range(len(pieces)))
 
 
-def _first_text(answer: types.InlineCompletionList | Sequence[types.InlineCompletionItem] | None) -> str:
+def _first_text(answer: types.InlineCompletionList | Sequence[types.InlineCompletionItem] | None, column: int) -> str:
+    """What it adds at the column of the cursor; the suggestion may begin with the word that is being typed."""
     items = answer.items if isinstance(answer, types.InlineCompletionList) else answer or ()
-    text = items[0].insert_text if items else ""
-    return text if isinstance(text, str) else text.value
+    if not items:
+        return ""
+    text, place = items[0].insert_text, items[0].range
+    return (text if isinstance(text, str) else text.value)[column - place.start.character if place else 0 :]

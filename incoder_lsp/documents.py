@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from itertools import zip_longest
 from typing import Literal
+from urllib.parse import unquote
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
@@ -44,11 +45,18 @@ def code_units(text: str, encoding: Encoding) -> int:
     return len(text) if text.isascii() else len(text.encode(codec)) // size
 
 
-class Document:
-    """One open file. A position is (line, code units), both 0-based; what lies outside the text is moved to its nearest end."""
+def path_of(uri: str) -> str:
+    return unquote(uri.partition(":")[2].removeprefix("//"))
 
-    def __init__(self, text: str, version: int = 0, encoding: Encoding = "utf-16"):
+
+class Document:
+    """One open file. A position is (line, code units), both 0-based; what lies outside the text is moved to its nearest end.
+
+    `language`: the editor's name for it, such as "python"."""
+
+    def __init__(self, text: str, version: int = 0, encoding: Encoding = "utf-16", language: str = ""):
         self.version = version
+        self.language = language
         self.encoding: Encoding = encoding
         self.replace(text)
 
@@ -63,6 +71,10 @@ class Document:
         """The line end this file uses, judged by its first line."""
         first = self._lines[0]
         return first[len(_content(first)) :] or "\n"
+
+    def lines(self, first: int, end: int) -> str:
+        """The text of the lines from `first` to before `end`."""
+        return "".join(self._lines[max(0, first) : max(0, end)])
 
     def replace(self, text: str) -> None:
         """The client sent the whole text."""

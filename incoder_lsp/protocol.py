@@ -24,7 +24,14 @@ from incoder_lsp.logs import describe, log
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE)
+OURS = (
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+)
 Error = types.ErrorCodes | types.LSPErrorCodes
 
 
@@ -97,6 +104,8 @@ class Protocol(LanguageServerProtocol):
             log.warning("a %s notification could not be read", method)
             if method == types.TEXT_DOCUMENT_DID_CHANGE:
                 self._forget(message.get("params"))
+            if method == types.NOTEBOOK_DOCUMENT_DID_CHANGE:
+                self._forget_notebook(message.get("params"))
 
         if method == types.EXIT or (self._initialized and not self._shutdown):
             self._deliver(message, unreadable)
@@ -142,6 +151,15 @@ class Protocol(LanguageServerProtocol):
             return
         closed = types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri))
         self._handle_notification(types.TEXT_DOCUMENT_DID_CLOSE, closed)
+
+    def _forget_notebook(self, params: Any) -> None:
+        """The same for a notebook, with all its cells."""
+        try:
+            uri = str(params["notebookDocument"]["uri"])
+        except (KeyError, TypeError):
+            return
+        closed = types.DidCloseNotebookDocumentParams(types.NotebookDocumentIdentifier(uri), [])
+        self._handle_notification(types.NOTEBOOK_DOCUMENT_DID_CLOSE, closed)
 
     def _refuse(self, request: int | str | None, code: Error, sentence: str) -> None:
         error = {"code": code.value, "message": sentence}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from incoder_lsp.daemon.client import COMMAND
+from incoder_lsp.settings_files import user_file
 
 if TYPE_CHECKING:
     import socket
@@ -49,7 +50,8 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
     from incoder_lsp.daemon.relay import Relay, say
 
     model = options["model"]
-    greeting = {**options, "model": model and str(Path(model).absolute()), "folder": str(Path.cwd())}
+    places = {"folder": str(Path.cwd()), "user_file": str(user_file().absolute())}  # the daemon's own may be others
+    greeting = {**options, "model": model and str(Path(model).absolute()), **places}
     try:
         connection = attach(greeting, command)
     except Unreachable as error:
@@ -71,7 +73,7 @@ def serve_alone(
     from incoder_lsp.server import Server  # takes a second
 
     logs.configure(level or logs.LogLevel.warning)
-    server, beside = Server(source), None
+    server, beside = Server(source, user_file=user_file()), None
     if listener is not None:
         from incoder_lsp.http.server import serving_http
 

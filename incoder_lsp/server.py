@@ -7,62 +7,81 @@ completion, so that nobody sees a suggestion twice.
 from __future__ import annotations
 
 import asyncio
-import re
-import uuid
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
-from incoder_lsp import version
+from incoder_lsp import configuring, dialect, notebooks, popup, version
 from incoder_lsp.actions import handlers as actions
 from incoder_lsp.actions import inlay
 from incoder_lsp.actions.running import Running
+from incoder_lsp.asking import question_at
 from incoder_lsp.backend.address import parse_backend
-from incoder_lsp.completer import Completer, Fill, Question, fill
+from incoder_lsp.completer import Completer
+from incoder_lsp.configuration import Configuration
 from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import Source, own_model
+from incoder_lsp.items import placed
+from incoder_lsp.loading import load_model
 from incoder_lsp.logs import describe, log
 from incoder_lsp.protocol import Protocol
-from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.settings import Settings
+from incoder_lsp.surroundings import Surroundings
 from incoder_lsp.worker import Worker
 
 STATISTICS = "incoder/statistics"  # ours: for benchmarks and for the curious
-LAST = "~"  # sorts a popup's item behind those of the language's own server
 _converter = cache(default_converter)  # a tenth of a second to make, and the same for every session
-SNIPPET_SYNTAX = re.compile(r"[\\$}]")
 
 
 class Server(LanguageServer):
     """One editor's session: its open files, its settings, its model.
 
     `model` is the command line's: a directory or a server. A relative directory in the settings starts in `folder`, where the
-    editor started us.
+    editor started us. `user_file`: where the user's settings are.
     """
 
     protocol: Protocol  # pyright: ignore[reportIncompatibleVariableOverride] - as pygls itself narrows it
 
     def __init__(
-        self, model: Source = None, worker: Worker | None = None, fill: Fill = fill, folder: Path | None = None
+        self,
+        model: Source = None,
+        worker: Worker | None = None,
+        fill: Fill = fill,
+        folder: Path | None = None,
+        user_file: Path | None = None,
     ):
-        super().__init__("incoder-lsp", version(), protocol_cls=Protocol, converter_factory=_converter)
-        self.documents: dict[str, Document] = {}
-        self.settings = Settings()
+        super().__init__(
+            "incoder-lsp",
+            version(),
+            notebook_document_sync=notebooks.ALL_CELLS,
+            protocol_cls=Protocol,
+            converter_factory=_converter,
+        )
+        self.documents: dict[str, Document] = {}  # cells of notebooks among them
+        self.notebooks: dict[str, notebooks.Notebook] = {}
+        self.surroundings = Surroundings()
+        self.configuration = Configuration(user_file, self.note, self.tell)
         self.worker = worker or Worker()
         self.completer = Completer(self.worker, fill, self.tell)
         self.running = Running()
         self.kept_hints = inlay.Kept()
         self._model = model
         self._folder = folder or Path()
+        self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
         for name, command in actions.COMMANDS.items():
             self.command(name)(command)
+
+    @property
+    def settings(self) -> Settings:
+        """Of the session as a whole; a file may have others, see `configuration`."""
+        return self.configuration.settings
 
     @property
     def source(self) -> Source:
@@ -79,28 +98,20 @@ class Server(LanguageServer):
     def leave(self) -> None:
         """The session is over: what is in the air ends, and the model is there for others."""
         self.completer.forget()
+        self.completer.acceptance.save()
         self.documents.clear()  # pygls caches by session what type a message has, and so keeps the last few dozen of us
         self.protocol.abandon()
         self.worker.leave()
 
-    def take_settings(self, data: Any) -> None:
-        """Put the client's settings in force, and tell the user which ones cannot be."""
-        self.settings, problems = read_settings(data, self.settings)
-        if problems:
-            self.window_log_message(types.LogMessageParams(types.MessageType.Warning, " ".join(problems)))
-        self.completer.forget()
+    def note(self, sentence: str) -> None:
+        """For who looks into the editor's log."""
+        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, sentence))
 
-    def question_at(
-        self, params: types.InlineCompletionParams | types.CompletionParams, invoked: bool
-    ) -> Question | None:
-        """A frozen view of what is asked; None where the file is not open."""
-        uri, position = params.text_document.uri, params.position
-        document = self.documents.get(uri)
-        if document is None:
-            return None
-        path = unquote(uri.partition(":")[2].removeprefix("//"))
-        offset = document.offset_at(position.line, position.character)
-        return Question(uri, path, document.text, offset, document.eol, invoked, self.settings)
+    def settle(self, before: Source) -> None:
+        """Settings have changed; `before`: where completions came from until now."""
+        self.completer.forget()
+        if self.source != before:
+            self._loading = asyncio.create_task(load_model(self))
 
     def range_of(self, uri: str, start: int, end: int) -> types.Range:
         """Offsets as the client counts them."""
@@ -113,21 +124,19 @@ class Server(LanguageServer):
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
-    ls.take_settings(params.initialization_options)
+    configuring.start(ls, params)
     text_document = params.capabilities.text_document
     if text_document is None or text_document.inline_completion is None:
-        ls.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=["."]))(completion)
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, popup.OPTIONS)(popup.completion)
 
 
 async def initialized(ls: Server, _: types.InitializedParams) -> None:
+    await configuring.begin(ls)
     await load_model(ls)
 
 
-async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
-    before = ls.source
-    ls.take_settings(params.settings)
-    if ls.source != before:
-        await load_model(ls)
+def shutdown(ls: Server, _: None) -> None:
+    ls.completer.acceptance.save()
 
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
@@ -135,7 +144,8 @@ def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
     encoding = cast("Encoding", types.PositionEncodingKind(ls.workspace.position_encoding).value)
     ls.completer.forget(opened.uri)
     ls.running.drop(opened.uri)
-    ls.documents[opened.uri] = Document(opened.text, opened.version, encoding)
+    ls.documents[opened.uri] = Document(opened.text, opened.version, encoding, opened.language_id)
+    configuring.look(ls)
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -143,121 +153,64 @@ def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
     document = ls.documents.get(changed.uri)
     if document is None:
         return
-    ls.completer.drop(changed.uri)
     ls.running.drop(changed.uri)
+    before = document.text
     for change in params.content_changes:
         if isinstance(change, types.TextDocumentContentChangePartial):
             start, end = change.range.start, change.range.end
             document.edit((start.line, start.character), (end.line, end.character), change.text)
+            ls.surroundings.edits.edited(changed.uri, start.line, end.line, change.text)
         else:
             document.replace(change.text)
+            ls.surroundings.edits.forget(changed.uri)
     document.version = changed.version
+    ls.completer.edited(changed.uri, before, document.text)
 
 
 def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
     ls.completer.forget(params.text_document.uri)
     ls.running.drop(params.text_document.uri)
+    ls.surroundings.edits.forget(params.text_document.uri)
     ls.documents.pop(params.text_document.uri, None)
 
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
-    question = ls.question_at(params, params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked)
-    suggestion = question and await ls.completer.ask(question)
-    if not question or not suggestion:
+    invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+    selected = params.context.selected_completion_info
+    question = question_at(ls, params.text_document.uri, params.position, invoked=invoked, selected=selected)
+    answer = question and await ls.completer.ask(question)
+    if not question or not answer:
         return None
-    replaced = ls.range_of(question.uri, question.offset, question.offset + suggestion.covers)
-    return types.InlineCompletionList([types.InlineCompletionItem(suggestion.text, range=replaced)])
-
-
-async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
-    """For the popup: the suggestion's first line, joined to the word that is being typed, as clients filter by it."""
-    question = ls.question_at(params, invoked=False)
-    suggestion = question and await ls.completer.ask(question)
-    line = suggestion.text.splitlines()[0] if suggestion and suggestion.text else ""
-    if not question or not suggestion or not line:
-        return types.CompletionList(is_incomplete=True, items=[])
-    start = _word_start(question.text, question.offset)
-    text = question.text[start : question.offset] + line
-    snippets = _has_snippets(ls.client_capabilities)
-    item = types.CompletionItem(
-        label=text,
-        label_details=types.CompletionItemLabelDetails(description="incoder"),
-        kind=types.CompletionItemKind.Snippet,
-        sort_text=LAST,
-        filter_text=text,
-        # Neovim 0.11 cuts a plain text edit at its first space, but not a snippet.
-        insert_text_format=types.InsertTextFormat.Snippet if snippets else types.InsertTextFormat.PlainText,
-        text_edit=types.TextEdit(
-            ls.range_of(question.uri, start, question.offset + suggestion.covers),
-            SNIPPET_SYNTAX.sub(r"\\\g<0>", text) if snippets else text,
-        ),
-    )
-    return types.CompletionList(is_incomplete=True, items=[item])
+    items = [
+        types.InlineCompletionItem(place.text, range=ls.range_of(question.uri, place.start, place.end))
+        for one in answer.suggestions
+        if (place := placed(question, one))
+    ]
+    return types.InlineCompletionList(items) if items else None
 
 
 async def statistics(ls: Server, _: Any) -> dict[str, int]:
     """What was asked so far and what it has cost: tokens that went through the network, answers' tokens among them. The
-    network is that of all sessions that share it."""
+    network is that of all sessions that share it. And what became of the suggestions of this session."""
     own = own_model(ls.worker.model)
     evaluated = await ls.worker.ask(lambda _: own.engine.evaluated if own else 0)
-    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0}
-
-
-async def load_model(ls: Server) -> None:
-    """Load on the worker. The user sees one progress, and one message if it fails."""
-    ls.completer.forget()
-    loading = asyncio.create_task(ls.worker.load(ls.source))
-    await asyncio.gather(_show_progress(ls, loading), _show_failure(ls, loading))
-
-
-async def _show_progress(ls: Server, loading: asyncio.Task[None]) -> None:
-    window = ls.client_capabilities.window
-    if window is None or not window.work_done_progress:
-        return
-    token = str(uuid.uuid4())
-    try:
-        await ls.work_done_progress.create_async(token)
-    except JsonRpcException:
-        return  # the client declined
-    ls.work_done_progress.begin(token, types.WorkDoneProgressBegin("InCoder", message="loading the model"))
-    await asyncio.wait({loading})
-    ls.work_done_progress.end(
-        token, types.WorkDoneProgressEnd(message="not loaded" if loading.exception() else "ready")
-    )
-
-
-async def _show_failure(ls: Server, loading: asyncio.Task[None]) -> None:
-    from incoder_model.checkpoint import ModelDirectoryError
-
-    await asyncio.wait({loading})
-    if error := loading.exception():
-        known = isinstance(error, ModelDirectoryError)
-        sentence = str(error) if known else f"the model could not be loaded because of {describe(error)}"
-        log.error("no model: %s", describe(error))
-        ls.tell(sentence)
-
-
-def _word_start(text: str, offset: int) -> int:
-    while offset and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
-        offset -= 1
-    return offset
-
-
-def _has_snippets(capabilities: types.ClientCapabilities) -> bool:
-    popup = capabilities.text_document and capabilities.text_document.completion
-    return bool(popup and popup.completion_item and popup.completion_item.snippet_support)
+    ls.completer.acceptance.settle()
+    return {"fromCache": ls.completer.from_cache, "evaluated": evaluated or 0, **ls.completer.acceptance.tally.total}
 
 
 HANDLERS: list[tuple[str, Any, Any]] = [
     (types.INITIALIZE, initialize, None),
     (types.INITIALIZED, initialized, None),
-    (types.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
+    (types.SHUTDOWN, shutdown, None),
     (types.TEXT_DOCUMENT_DID_OPEN, did_open, None),
     (types.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (types.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     # pygls advertises inline completion only where options are given
     (types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, types.InlineCompletionOptions()),
+    *configuring.HANDLERS,
+    *notebooks.HANDLERS,
     *actions.HANDLERS,
     *inlay.HANDLERS,
     (STATISTICS, statistics, None),
+    *dialect.HANDLERS,
 ]

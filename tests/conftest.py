@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,18 @@ import pytest
 
 # The machine may be busy with other work: one thread here and in every process that a test starts, and no deadlines.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+# What tests count is nobody's statistics.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="incoder-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 # Daemons that tests start are found by these tests alone and leave soon after them. AF_UNIX has room for short paths only.
 os.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="incoder-"), "INCODER_DAEMON_IDLE": "5"}
+# Nor does it matter what settings the person who runs them has.
+os.environ["XDG_CONFIG_HOME"] = str(Path(os.environ["XDG_RUNTIME_DIR"], "config"))
 atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
+
+sys.path.insert(0, str(Path(__file__).parent / "model"))  # for small_graphs
 
 if TYPE_CHECKING:
     from incoder_model.infill import Model
@@ -178,4 +186,18 @@ def data_directory(tokenizer: "Tokenizer", tmp_path_factory: pytest.TempPathFact
     for split, count in (("train", 60), ("validation", 20)):
         documents = (("\n\n\n".join(functions[i % 5 :]), file_attributes(f"module_{i}.py")) for i in range(count))
         write_shard(directory / split, documents, tokenizer)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def directories(tokenizer: "Tokenizer", tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """By their shape and type, see `small_graphs`. To be copied by who changes them."""
+    root = tmp_path_factory.mktemp("onnx")
+
+    def directory(shape: str, dtype: str) -> Path:
+        from small_graphs import make_directory
+
+        path = root / f"{shape} {dtype}"
+        return path if path.exists() else make_directory(path, shape, dtype, tokenizer)
+
     return directory

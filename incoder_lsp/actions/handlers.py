@@ -24,7 +24,7 @@ from incoder_lsp.actions.running import Job, Session, Stale, encoding_of, view_o
 from incoder_lsp.actions.variables import variable_at
 from incoder_lsp.infiller import own_model
 from incoder_lsp.logs import describe, log
-from incoder_lsp.silence import reason_for_silence
+from incoder_lsp.silence import off_limits
 
 ACT, FILL_HOLES = "incoder.act", "incoder.fillHoles"
 CHANGED = Outcome((), "The file has changed; ask again.", complete=False)
@@ -38,11 +38,11 @@ def code_action(ls: Session, params: types.CodeActionParams) -> list[types.CodeA
     """Without asking the model. Nothing for editors that know only commands, nor where a server completes in its place."""
     known = ls.client_capabilities.text_document and ls.client_capabilities.text_document.code_action
     view = view_of(ls, params.text_document.uri, [params.range])
-    if not (
-        known and known.code_action_literal_support and view and ls.settings.enabled and own_model(ls.worker.model)
-    ):
+    able = known and known.code_action_literal_support and own_model(ls.worker.model)
+    if not (known and able and view and view.settings.enabled):
         return None
-    if reason_for_silence(view.source.path, view.source.text, 0, invoked=True):
+    place, language = ls.configuration.place_of(view.uri), ls.documents[view.uri].language
+    if off_limits(view.source.path, place, language, view.settings):
         return None
     resolves = bool(known.resolve_support and "edit" in known.resolve_support.properties and known.data_support)
     tag = types.CodeActionTag.LlmGenerated

@@ -45,7 +45,7 @@ class Kept:
 async def inlay_hint(ls: Session, params: types.InlayHintParams) -> list[types.InlayHint] | None:
     """Those of the functions in sight; none where the file changes meanwhile, as then the editor asks again."""
     view = view_of(ls, params.text_document.uri, [params.range])
-    if not (view and ls.settings.enabled and ls.settings.type_hints and ls.worker.ready):
+    if not (view and view.settings.enabled and view.settings.type_hints and ls.worker.ready):
         return None
     (start, end), found = view.ranges[0], []
     functions = [

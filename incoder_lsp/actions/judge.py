@@ -10,6 +10,7 @@ import re
 
 from incoder_lsp.context import Situation
 from incoder_lsp.filters import Drop, Suggestion, filter_suggestion
+from incoder_lsp.filters.repetition import drop_circles
 from incoder_model import metadata
 from incoder_model.infill import Infill, InfillRequest
 
@@ -29,7 +30,8 @@ def judged(infill: Infill, where: Situation, *, block: bool) -> Suggestion | Dro
     """What of `infill` may go into the hole; `block`: it has its line for itself."""
     if infill.stopped in ("budget", "context") and not (block and "\n" in infill.text):
         return Drop("too long")
-    kept = filter_suggestion(infill, where)
+    whole = drop_circles(Suggestion(infill.text), where)  # of what goes in circles, a suggestion has the beginning
+    kept = whole if isinstance(whole, Drop) else filter_suggestion(infill, where)
     if isinstance(kept, Drop):
         return kept
     text = _in_block(kept.text.lstrip() if block else kept.text, where.line_left)

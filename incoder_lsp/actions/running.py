@@ -25,11 +25,11 @@ from incoder_lsp.actions.edits import range_at
 from incoder_lsp.actions.source import Source, unified
 from incoder_lsp.documents import Document, Encoding
 from incoder_lsp.infiller import Infiller, own_model
-from incoder_lsp.settings import Settings
 from incoder_lsp.worker import Worker
 
 if TYPE_CHECKING:
     from incoder_lsp.actions.inlay import Kept
+    from incoder_lsp.configuration import Configuration
     from incoder_model.infill import Model
 
 Result = TypeVar("Result")
@@ -40,7 +40,7 @@ class Session(LanguageServer):
     """What actions need of the server; only its types."""
 
     documents: dict[str, Document]
-    settings: Settings
+    configuration: Configuration
     worker: Worker
     running: Running
     kept_hints: Kept
@@ -120,7 +120,7 @@ def view_of(ls: Session, uri: str, ranges: Sequence[types.Range]) -> View | None
         return None
     source = ls.running.source_of(uri, unquote(uri.partition(":")[2].removeprefix("//")), document)
     places = tuple(range_at(source, one, encoding_of(ls)) for one in ranges)
-    return View(uri, document.version, source, places, ls.settings)
+    return View(uri, document.version, source, places, ls.configuration.settings_of(uri))
 
 
 def encoding_of(ls: Session) -> Encoding:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from incoder_lsp.backend.address import KEY_VARIABLE
@@ -58,6 +59,7 @@ class Llama:
             "stream": False,
             "cache_prompt": True,
             **({"header": request.header} if self.ours else {}),
+            **({"input_extra": extra} if (extra := _extra(request)) else {}),
         }
 
     def read(self, answer: Any, request: InfillRequest) -> Said:
@@ -66,6 +68,11 @@ class Llama:
             raise NotUnderstood("its answer is not that of a llama.cpp server")
         limit = answer.get("stop_type") == "limit" or answer.get("stopped_limit") is True
         return _said(answer["content"], answer.get("tokens_predicted"), limit, request)
+
+
+def _extra(request: InfillRequest) -> list[dict[str, str]]:
+    """Pieces of other files, the best last; by the names of the files, not by where they lie here."""
+    return [{"filename": PurePath(one.path).name, "text": f"{one.text}\n"} for one in reversed(request.neighbours)]
 
 
 @dataclass(frozen=True)

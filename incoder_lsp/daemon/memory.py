@@ -15,6 +15,7 @@ from incoder_lsp.documents import Document
 
 CONTENT_MODIFIED = -32801  # the one error that editors pass over in silence: the question no longer fits, ask again
 REPLAYED = "incoder-lsp: initialize again"  # the id of a request that the editor never made
+TAKEN_BACK = "incoder-lsp: unregister"  # the id of one that no daemon made; nobody minds the answer
 TRIED_AGAIN = "InCoder's daemon ended before it could answer; ask again."
 
 
@@ -31,7 +32,9 @@ class Memory:
         self._initialized = False
         self._encoding: Any = "utf-16"
         self._settings: dict[bytes, None] = {}  # each adds to those before; of equal ones the last counts
-        self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri
+        self._documents: dict[str, tuple[str, Document]] = {}  # language and text by uri, notebooks' cells among them
+        self._registered: dict[str, str] = {}  # what the daemon asked the editor for: methods by id
+        self._notebooks: dict[str, dict[str, Any]] = {}  # as they were opened, with the cells they have now
 
     def sent(self, body: bytes) -> None:
         message = _parsed(body)
@@ -48,8 +51,12 @@ class Memory:
         elif method == "workspace/didChangeConfiguration":
             self._settings.pop(body, None)
             self._settings[body] = None
+        elif method == "workspace/didChangeWorkspaceFolders" and self._initialize is not None:
+            self._initialize = _with_folders(self._initialize, _dict(_dict(message.get("params")).get("event")))
         elif method in DOCUMENTS and self._initialize is not None:
             self._mirror(method, _dict(message.get("params")))
+        elif method in NOTEBOOKS and self._initialize is not None:
+            self._mirror_notebook(method, _dict(message.get("params")))
 
     def received(self, body: bytes) -> bool:
         """Is this for the editor? Not if it answers what only we asked."""
@@ -68,6 +75,11 @@ class Memory:
                 self._progress.pop(token, None)
                 if kind != "end":
                     self._progress[token] = None
+        elif message["method"] == "client/registerCapability":
+            self._registered |= _registrations(message, "registrations")
+        elif message["method"] == "client/unregisterCapability":
+            for gone in _registrations(message, "unregisterations"):
+                self._registered.pop(gone, None)
         return True
 
     def bury(self, for_good: bool) -> Iterator[bytes]:
@@ -84,6 +96,10 @@ class Memory:
         for token in self._progress:
             yield _message(method="$/progress", params={"token": token, "value": {"kind": "end"}})
         self._progress.clear()
+        if self._registered:  # the next daemon asks for it anew, and nobody wants to hear of a change twice
+            gone = [{"id": name, "method": method} for name, method in self._registered.items()]
+            yield _message(id=TAKEN_BACK, method="client/unregisterCapability", params={"unregisterations": gone})
+            self._registered.clear()
 
     def replay(self) -> Iterator[bytes]:
         """What brings a new daemon to where the old one was."""
@@ -94,9 +110,21 @@ class Memory:
         if self._initialized:
             yield _message(method="initialized", params={})
         yield from self._settings
-        for uri, (language, document) in self._documents.items():
-            opened = {"uri": uri, "languageId": language, "version": document.version, "text": document.text}
-            yield _message(method="textDocument/didOpen", params={"textDocument": opened})
+        cells: set[str] = set()
+        for notebook in self._notebooks.values():
+            own = [cell["document"] for cell in notebook["cells"] if cell["document"] in self._documents]
+            opened = [self._opened(cell) for cell in own]
+            yield _message(
+                method="notebookDocument/didOpen", params={"notebookDocument": notebook, "cellTextDocuments": opened}
+            )
+            cells.update(own)
+        for uri in self._documents:
+            if uri not in cells:
+                yield _message(method="textDocument/didOpen", params={"textDocument": self._opened(uri)})
+
+    def _opened(self, uri: str) -> dict[str, Any]:
+        language, document = self._documents[uri]
+        return {"uri": uri, "languageId": language, "version": document.version, "text": document.text}
 
     def _answered(self, asked: dict[str, Any], result: Any) -> None:
         if asked.get("method") == "shutdown":
@@ -120,8 +148,64 @@ class Memory:
         except (KeyError, TypeError):
             self._documents.pop(uri, None)
 
+    def _mirror_notebook(self, method: str, params: dict[str, Any]) -> None:
+        """As the server does it: cells are documents. A notebook whose change cannot be read is forgotten with its cells."""
+        described = _dict(params.get("notebookDocument"))
+        uri = str(described.get("uri"))
+        try:
+            if method == "notebookDocument/didOpen":
+                self._notebooks[uri] = {**described, "cells": [_cell(cell) for cell in described["cells"]]}
+                self._mirror_cells("didOpen", params["cellTextDocuments"])
+            elif method == "notebookDocument/didClose":
+                self._forget_notebook(uri)
+            elif notebook := self._notebooks.get(uri):
+                notebook["version"] = _number(described["version"])
+                changed = _dict(params["change"].get("cells"))
+                if structure := changed.get("structure"):
+                    array = structure["array"]
+                    first, count = _number(array["start"]), _number(array["deleteCount"])
+                    notebook["cells"][first : first + count] = [_cell(cell) for cell in array.get("cells") or []]
+                    self._mirror_cells("didOpen", structure.get("didOpen") or [])
+                    self._mirror_cells("didClose", structure.get("didClose") or [])
+                for content in changed.get("textContent") or []:
+                    self._mirror_cells("didChange", [content["document"]], content["changes"])
+        except (AttributeError, KeyError, TypeError):
+            self._forget_notebook(uri)
+
+    def _mirror_cells(self, what: str, cells: Any, changes: Any = None) -> None:
+        for cell in cells:
+            self._mirror(f"textDocument/{what}", {"textDocument": cell, "contentChanges": changes})
+
+    def _forget_notebook(self, uri: str) -> None:
+        for cell in self._notebooks.pop(uri, {"cells": []})["cells"]:
+            self._documents.pop(cell["document"], None)
+
 
 DOCUMENTS = ("textDocument/didOpen", "textDocument/didChange", "textDocument/didClose")
+NOTEBOOKS = ("notebookDocument/didOpen", "notebookDocument/didChange", "notebookDocument/didClose")
+
+
+def _cell(cell: Any) -> dict[str, Any]:
+    return {**cell, "document": _text(cell["document"])}
+
+
+def _registrations(message: dict[str, Any], name: str) -> dict[str, str]:
+    entries = _dict(message.get("params")).get(name)
+    return {
+        str(entry.get("id")): str(entry.get("method"))
+        for entry in map(_dict, entries if isinstance(entries, list) else [])
+    }
+
+
+def _with_folders(initialize: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """The request as the editor would make it now."""
+    params = _dict(initialize.get("params"))
+    added, removed, before = (
+        [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        for found in (event.get("added"), event.get("removed"), params.get("workspaceFolders"))
+    )
+    left = [folder for folder in before if folder.get("uri") not in [one.get("uri") for one in removed]]
+    return {**initialize, "params": {**params, "workspaceFolders": [*left, *added]}}
 
 
 def _change(document: Document, changes: Any, version: int) -> None:

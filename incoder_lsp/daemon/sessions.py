@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from incoder_lsp import transport, version
-from incoder_lsp.completer import Fill, fill
 from incoder_lsp.daemon.process import Post
+from incoder_lsp.filling import Fill, fill
 from incoder_lsp.infiller import open_source
 from incoder_lsp.logs import LogLevel, configure, describe, log
 from incoder_lsp.server import Server
@@ -91,11 +91,11 @@ class Daemon:
     async def _session(
         self, options: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """One editor, until it leaves. Options: model and folder (absolute paths), log_level."""
-        model = options.get("model")
-        server = Server(
-            Path(model) if model else None, Worker(models=self._models), self._fill, Path(options.get("folder") or "/")
+        """One editor, until it leaves. Options: model, folder and user_file (absolute paths), log_level."""
+        model, folder, user_file = (
+            Path(path) if (path := options.get(name)) else None for name in ("model", "folder", "user_file")
         )
+        server = Server(model, Worker(models=self._models), self._fill, folder or Path("/"), user_file)
         self._levels[server] = LogLevel(options.get("log_level", LogLevel.warning))
         self._set_level()
         server.protocol.set_writer(writer)  # pyright: ignore[reportArgumentType] - write() answers at once, which pygls allows

@@ -2,7 +2,8 @@
 
 Where the suggestion closes it too, it covers the one that is there: the editor replaces it by the suggestion, which goes
 through it, and none is doubled. A suggestion is cut before a bracket that closes nothing, and
-before a string that does not end on its line.
+before a string that does not end on its line. One that leaves a bracket open is dropped, unless it ends as lines do that go on
+below.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import re
 from dataclasses import replace
 
 from incoder_lsp.context import CLOSERS, Situation
-from incoder_lsp.filters.suggestion import Suggestion
+from incoder_lsp.filters.suggestion import Drop, Suggestion
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
+BRACKET = re.compile(r"[()\[\]{}]")
 QUOTES = "\"'`"
+GOES_ON = re.compile(r"(?:[(\[{,\\:=+\-*/%|&<>?.]|\b(?:and|or|not|in|is|if|else|for))\s*\Z")
 APOSTROPHE = re.compile(r"(?<=\w\w)'(?=\w)")  # as in `don't`; a string's prefix is mostly one letter
 
 
-def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
+def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion | Drop:
     """Counts the closers right of the cursor that the suggestion's first line closes itself."""
     rest = situation.line_right
     waiting = rest[: len(rest) - len(rest.lstrip(CLOSERS))]  # such as `")`
@@ -32,7 +35,7 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
         expected = waiting[covered : covered + 1]
         if character == "\n":
             if open_here and open_here[-1] in QUOTES:
-                return Suggestion(suggestion.text[:string_start], covered)
+                return Suggestion(suggestion.text[:string_start], covered, whole=False)
             waiting = waiting[:covered]  # a suggestion covers what is on its first line
         elif open_here and character == open_here[-1]:
             open_here.pop()
@@ -48,19 +51,21 @@ def cover_closers(suggestion: Suggestion, situation: Situation) -> Suggestion:
         elif not open_here and character in PAIRS.values():
             spare -= 1
             if spare < 0:
-                return Suggestion(suggestion.text[:i], covered)
+                return replace(suggestion, text=suggestion.text[:i], covers=covered)
+    closed_below = max(0, -spare)
+    if suggestion.whole and len(open_here) > closed_below and not GOES_ON.search(suggestion.text):
+        return Drop("unbalanced brackets")
     return replace(suggestion, covers=covered)
 
 
 def _loose_brackets(text: str) -> tuple[int, int]:
     """How many brackets `text` closes that it has not opened, and how many it leaves open."""
     unopened = unclosed = 0
-    for character in text:
+    for character in BRACKET.findall(text):
         if character in PAIRS:
             unclosed += 1
-        elif character in PAIRS.values():
-            if unclosed:
-                unclosed -= 1
-            else:
-                unopened += 1
+        elif unclosed:
+            unclosed -= 1
+        else:
+            unopened += 1
     return unopened, unclosed

@@ -51,19 +51,13 @@ def answer(
     rng = np.random.default_rng(0)  # greedy: nothing is drawn
     scores = model.engine.prefill([*prompt, *span.tokens], stop)
     while True:
-        allowed, generated = span.allowed, span.generated
-        token, log_p = choose(scores, GREEDY, rng, allowed)
+        generated = span.generated
+        token, log_p = choose(scores, GREEDY, rng, span.allowed)
         span.take(token, log_p)
         if span.generated > generated or span.stopped:
-            chances.append(log_p if allowed is None else log_p - _log_mass(scores, allowed))
+            chances.append(log_p)
         if span.stopped or enough(span.text):
             return Answer(span.text, tuple(chances), span.stopped or "done")
         if stop():
             raise Stopped
         scores = model.engine.step(token)
-
-
-def _log_mass(scores: np.ndarray, tokens: np.ndarray) -> float:
-    """The log-probability that one of `tokens` comes. scores: (vocab_size,) logits."""
-    likelihood = np.exp(scores.astype(np.float64) - scores.max())
-    return float(np.log(likelihood[tokens].sum() / likelihood.sum()))

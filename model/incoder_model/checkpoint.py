@@ -1,5 +1,6 @@
 """A model on disk: a folder with `config.json`, `model.safetensors` and `tokenizer.json`; with `model.onnx`, too, it runs in
-ONNX Runtime and needs no torch. That file is the network's graph, whose weights are those in `model.safetensors`.
+ONNX Runtime and needs no torch. That file is the network's graph, whose weights are those in `model.safetensors`;
+`model.vnni.onnx` is another one of the same network, for processors that have whole-number products (see `onnx_products`).
 
 Weights are read from safetensors only, so opening a stranger's model directory runs no code of theirs. Whatever is wrong
 with a directory is one sentence in a ModelDirectoryError. Matrices may be stored in int8: then NAME has whole numbers, and
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from incoder_model.transformer import Transformer
 
 BUNDLED = Path(__file__).parent / "bundled"
-CONFIG, WEIGHTS, TOKENIZER, GRAPH = "config.json", "model.safetensors", "tokenizer.json", "model.onnx"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+GRAPH, GRAPH_VNNI = "model.onnx", "model.vnni.onnx"
 FORMAT = "incoder-model-1"
 
 
@@ -147,7 +149,7 @@ def as_stored(weights: Mapping[str, torch.Tensor], dtype: torch.dtype | None) ->
 def model_files(
     config: ModelConfig, weights: Mapping[str, torch.Tensor], tokenizer: Tokenizer, *, dtype: torch.dtype | None = None
 ) -> dict[str, bytes]:
-    """The files of a model directory, by name, but for the graph. `dtype` is for `as_stored`."""
+    """The files of a model directory, by name, but for the graphs. `dtype` is for `as_stored`."""
     from safetensors.torch import save
 
     return {
@@ -157,14 +159,19 @@ def model_files(
     }
 
 
-def graph_file(config: ModelConfig, weights: BinaryIO) -> bytes:
-    """GRAPH for a configuration and WEIGHTS, opened, whose header is read. Needs the package onnx.
+def graph_files(config: ModelConfig, weights: BinaryIO) -> dict[str, bytes]:
+    """GRAPH, and GRAPH_VNNI where that is faster, for a configuration and WEIGHTS, opened, whose header is read. Needs the
+    package onnx.
 
     Raises ValueError for weights that are not those of the configuration, and for a shape that ONNX Runtime does not take.
     """
-    from incoder_model.onnx_graph import build_graph
+    from incoder_model.onnx_graph import build_graph, gains
 
-    return build_graph(config, read_layout(weights), WEIGHTS)
+    layout = read_layout(weights)
+    files = {GRAPH: build_graph(config, layout, WEIGHTS)}
+    if gains(config, layout):
+        files[GRAPH_VNNI] = build_graph(config, layout, WEIGHTS, exact_products=True)
+    return files
 
 
 def save_model(
@@ -178,11 +185,11 @@ def save_model(
 ) -> None:
     """Write a model directory, whole or not at all. `dtype` is for `as_stored`; `extra` files, by name, come along.
 
-    Raises OSError, and with a `graph` what `graph_file` raises.
+    Raises OSError, and with a `graph` what `graph_files` raises.
     """
     files = model_files(model.config, model.state_dict(), tokenizer, dtype=dtype)
     if graph:
-        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+        files |= graph_files(model.config, BytesIO(files[WEIGHTS]))
     write_directory(directory, {**files, **(extra or {})})
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -47,6 +47,23 @@ class Evaluator(Protocol):
 
     def truncate(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
+        ...
+
+
+class Branches(Protocol):
+    """Several sequences with one beginning, a token of each at a time."""
+
+    def step(self, tokens: Sequence[int]) -> np.ndarray:
+        """One more token for each, (rows,); the scores after it, (rows, vocab_size) float32 logits."""
+        ...
+
+
+@runtime_checkable
+class Branching(Protocol):
+    """An evaluator that can go on in several ways at once."""
+
+    def branch(self, rows: int, room: int) -> Branches:
+        """`rows` copies of its sequence, for `room` tokens at most."""
         ...
 
 
@@ -110,6 +127,11 @@ class Engine:
         scores = self._sequences[0].evaluator.evaluate_each(tokens)
         self._count(tokens)
         return scores
+
+    def branch(self, rows: int, room: int) -> Branches | None:
+        """See `Branching.branch`; what is held stays as it is. None where the evaluator cannot. Who steps adds to `evaluated`."""
+        evaluator = self._sequences[0].evaluator
+        return evaluator.branch(rows, room) if isinstance(evaluator, Branching) else None
 
     def take_back(self, count: int) -> None:
         """Forget the last `count` tokens."""

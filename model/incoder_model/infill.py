@@ -29,9 +29,8 @@ from incoder_model.lookup import Lookup
 from incoder_model.sampling import Sampling, choose
 from incoder_model.span import Span, StopReason
 from incoder_model.tokenizer import BOS, Tokenizer
+from incoder_model.window import LEFT_SHARE, STEPS, Neighbour, cut_at_edges, fit, in_steps, show_neighbours
 
-LEFT_SHARE = 0.7  # of the window, when there is more text on both sides than fits
-STEPS = 16  # in so many steps is a window's text cut, so that one more token seldom moves the cut, and with it all that follows
 IDLE_CHUNK = 32  # tokens of a prompt between two looks at the stop flag, when nobody waits for it
 LONGEST_TYPED = 200  # characters of a line that are forced; of a longer line the beginning counts as left context
 
@@ -74,6 +73,9 @@ class InfillRequest:
     one_line: bool = False  # end with the line
     max_tokens: int = 64  # beyond what is typed
     sampling: Sampling = field(default_factory=Sampling)
+    left_share: float = LEFT_SHARE  # of the window that the sides have, when both are longer than theirs
+    neighbours: tuple[Neighbour, ...] = ()  # the best one first
+    neighbour_share: float = 0.0  # of the context, at most
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,24 @@ class Infill:
 
     text: str
     tokens: int  # generated, the typed ones left out
-    log_probability: float  # of the generated text, in nats
+    log_probability: float  # of the generated text, given what is typed, in nats
     stopped: StopReason
     milliseconds: float
+    chances: tuple[tuple[int, float], ...] = ()  # of each token, its end in `text` and its log-probability, where known
 
 
 def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done | None = None) -> Infill:
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
-    request = _typed_line(model, request)
+    request = typed_line(model, request)
     prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
     span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line, done=done)
-    return _filled(span, started)
+    return infill_of(span, started)
 
 
 def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
     """Read what filling would have to read, so that it is there when the request comes. Ends early when `stop` is up."""
-    request = _typed_line(model, request)
+    request = typed_line(model, request)
     certain, _ = model.tokenizer.healer.take_back(model.tokenizer.encode(request.typed))
     with suppress(Stopped):
         model.engine.prefill([*prompt_of(model, request), *certain], stop, IDLE_CHUNK)
@@ -110,17 +113,19 @@ def prompt_of(reader: Reader, request: InfillRequest, *, region: bool | None = N
     region: where the left side stands; None leaves it to the model.
     """
     tokenizer, sentinels = reader.tokenizer, reader.tokenizer.sentinels
-    header = [BOS, *tokenizer.encode(request.header)]
+    header = tokenizer.encode(request.header)
     most, typed = request.max_tokens, len(tokenizer.encode(request.typed))
-    step, front = max(1, reader.context // STEPS), len(header) + 3  # 3: the sentinels
-    room = reader.context - front - most - typed
+    step, frame = max(1, reader.context // STEPS), len(header) + 4  # 4: the beginning and the sentinels
+    room = reader.context - frame - most - typed
     # In steps as well, whether little is typed or nothing, so that it stays the same along a line.
-    room = max(min(room, 0), reader.context - front - _in_steps(most, step) - _in_steps(typed + 1, step))
+    room = max(min(room, 0), reader.context - frame - in_steps(most, step) - in_steps(typed + 1, step))
     left, right = (tokenizer.encode_side(side) for side in _near([request.left, request.right], reader))
-    left, right = fit(left, right, room, step)
+    spare = max(0, room - in_steps(len(left), 4 * step) - len(right))
+    front = show_neighbours(request.neighbours, min(spare, int(reader.context * request.neighbour_share)), tokenizer)
+    left, right = cut_at_edges(left, right, room - len(front), step, request.left_share, tokenizer)
     if reader.config.region if region is None else region:
-        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *header[1:], *left]
-    return [*header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
+        return [BOS, *causal_mask.prompt([[], right], sentinels), sentinels[0], *front, *header, *left]
+    return [BOS, *front, *header, *causal_mask.prompt([left, right], sentinels), sentinels[0]]
 
 
 def infill_holes(
@@ -163,7 +168,7 @@ def infill_holes(
         prompt.append(sentinels[k])
         span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=k in one_line)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
-        filled.append(_filled(span, started))
+        filled.append(infill_of(span, started))
     return filled
 
 
@@ -181,7 +186,7 @@ def continue_text(
     started = time.perf_counter()
     prompt = left_prompt(model, left, header, max_tokens)
     span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=one_line)
-    return _filled(span, started)
+    return infill_of(span, started)
 
 
 def left_prompt(reader: Reader, left: str, header: str, max_tokens: int) -> list[int]:
@@ -200,28 +205,7 @@ def typed_part(line_left: str) -> str:
     return tail[tail.find(" ") + 1 :]
 
 
-def fit(left: Sequence[int], right: Sequence[int], room: int, step: int = 1) -> tuple[list[int], list[int]]:
-    """What of the two sides fits into `room` tokens: all of the shorter side if it takes less than its share, and the
-    nearest of the other. Raises ValueError when there is no room at all.
-
-    A side that is cut is cut a multiple of `step` tokens from its beginning, so that the cut stays where it is for a while
-    when `left` grows at its end.
-    """
-    if room < 0:
-        raise ValueError("what is typed and what may be generated leave no room for context; lower max_tokens")
-    for_right = max(min(len(right), int(room * (1 - LEFT_SHARE))), min(len(right), room - len(left)))
-    if for_right < len(right):
-        for_right -= for_right % step
-    cut = max(0, len(left) + for_right - room)
-    return list(left[_in_steps(cut, step) :]), list(right[:for_right])
-
-
-def _in_steps(count: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return count + -count % step
-
-
-def _typed_line(model: Model, request: InfillRequest) -> InfillRequest:
+def typed_line(model: Model, request: InfillRequest) -> InfillRequest:
     """With no more forced than is good. As a region, what is typed follows the left side without a seam, so only its last
     line is still to be healed; otherwise its lines stay out of `left` unless they take a good part of the window."""
     end = request.typed.rfind("\n") + 1
@@ -235,7 +219,7 @@ def _near(parts: Sequence[str], reader: Reader) -> list[str]:
     reach = reader.context * reader.tokenizer.healer.longest
     first, *between, last = parts
     cut = max(0, len(first) - reach)
-    return [first[_in_steps(cut, max(1, reach // STEPS)) :], *between, last[:reach]]
+    return [first[in_steps(cut, max(1, reach // STEPS)) :], *between, last[:reach]]
 
 
 def _say(
@@ -274,7 +258,8 @@ def _say(
     return span
 
 
-def _filled(span: Span, started: float) -> Infill:
+def infill_of(span: Span, started: float) -> Infill:
+    """A span that has ended; `started`, by `time.perf_counter`, when it was asked for."""
     assert span.stopped
     milliseconds = (time.perf_counter() - started) * 1000
-    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds)
+    return Infill(span.text, span.generated, span.log_probability, span.stopped, milliseconds, span.chances)

@@ -4,8 +4,9 @@ Keys and values lie in buffers that the graph extends in place: a step copies no
 there are fewer.
 
 A step with little work runs on one thread: more would wait for each other longer than they compute. So does everything while
-other programs keep the processor busy. A long prompt on an idle machine gets all cores that the work is enough for, by a second
-session over the same file and the same buffers.
+others keep the processor busy: two threads of which one has to wait for a core are slower than one. A long prompt on an idle
+machine, and a single token of a large model, get as many threads as the network is worth, by a second session over the same file
+and the same buffers.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ import numpy as np
 import onnxruntime
 
 from incoder_model.config import ModelConfig
+from incoder_model.processor import busy, cores, quiet_options
 
 FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
-WORK_PER_THREAD = 40_000_000  # weights times tokens; less is not worth a thread
+WORK_PER_THREAD = 20_000_000  # weights times tokens; less is not worth a thread
+THREADS = 4  # at most, for a network that is too small to share a single token's work among more
+WHOLE_ATTENTION = "ORT_GQA_DISABLE_FLASH_ATTENTION"  # of ONNX Runtime, which looks at it when it loads a graph
 
 
 class OnnxEvaluator:
     """See `engine.Evaluator`."""
 
     def __init__(self, graph: Path, config: ModelConfig, fingerprint: str, threads: int | None = None):
-        """`threads`: at most so many; by default the cores that this process may use.
+        """`threads`: at most so many; by default what the network is worth of the cores that this process may use.
 
         Raises ValueError for a file that is no graph, or one that was built for other weights.
         """
         onnxruntime.disable_telemetry_events()
-        self._threads = threads or cores()
+        self._threads = threads or min(cores(), max(THREADS, config.parameters // WORK_PER_THREAD))
         self._config = config
         narrow = _open(graph, 1)
         if narrow.get_modelmeta().custom_metadata_map.get(FINGERPRINT) != fingerprint:
@@ -143,26 +147,14 @@ class Bound:
 
 
 def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what fails is raised, too; nothing is to be printed into an editor's log
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # a waiting thread costs the user's machine nothing
+    # Its attention in tiles spares memory that chunks of a prompt do not take, and is the slower one for them and for a token.
+    os.environ.setdefault(WHOLE_ATTENTION, "1")
+    options = quiet_options(threads)
+    # Threads look for work as long as a run lasts: to wake them up takes longer than most of it. Afterwards they sleep, and cost
+    # the user's machine nothing.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no base class of their own
         reason = str(error).splitlines()[0]
         raise ValueError(f"ONNX Runtime cannot load it ({reason})") from None
-
-
-def cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def busy(threads: int) -> bool:
-    """Whether so many threads would have to share cores with other programs. Windows does not tell: there they never do."""
-    return hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) - threads + 0.5

@@ -8,115 +8,78 @@
     keys.N, values.N                 (batch, heads, capacity, head_dim) float32 buffers of layer N, which the run extends in place
     scores   (rows, vocab_size)      float32 logits
 
-The file holds no weights: its initialisers point into `model.safetensors`. Whatever is done to weights alone (transposing,
-joining, turning half precision into float32) ONNX Runtime does once, when it loads the graph.
-
-A matrix in int8 is multiplied by MatMulNBits in whole numbers: it rounds activations to eight bits, with a scale for every block
-of a row. The faster DynamicQuantizeMatMul has one scale for all tokens that are read together, so that what is computed for
-one depends on the others; and its products overflow on x86 processors without VNNI.
+The file holds no weights: its initialisers point into `model.safetensors`. Int8 weights can be multiplied in two ways, see
+`onnx_products`; that makes two files.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from incoder_model.config import ModelConfig
 from incoder_model.onnx_evaluator import FINGERPRINT
+from incoder_model.onnx_nodes import MICROSOFT, Graph
+from incoder_model.onnx_products import Product, by_token, in_blocks
 from incoder_model.quantise import SCALE
 from incoder_model.weight_layout import Place, fingerprint
 
-MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 OPSET, IR = 18, 9  # of ONNX; BitwiseXor is new in 18
 POSITION_OFFSET = 2  # as in transformer.py, which needs torch
 EPSILON = 1e-5  # of layer norms, as torch has it
-BLOCKS = (256, 128, 64, 32, 16)  # values with a scale in common, as MatMulNBits has them; larger ones are faster
-IN_WHOLE_NUMBERS = 4  # its accuracy_level
-TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16, "I8": TensorProto.INT8}
 END = 2**62  # of a slice that goes to the end
+WIDE = 512  # channels; narrower networks lose by `by_token`'s many operations in an answer what they gain in a prompt
 
 
-def build_graph(config: ModelConfig, layout: Mapping[str, Place], weights: str) -> bytes:
+def build_graph(
+    config: ModelConfig, layout: Mapping[str, Place], weights: str, *, exact_products: bool = False
+) -> bytes:
     """The file's bytes, the same for the same arguments. `weights`: the name of the file that `layout` is of, in the same folder.
 
+    exact_products: for processors that have them, see `processor`; on others such a graph computes something else.
     Raises ValueError for tensors that are not those of `config`, and for a shape that ONNX Runtime does not take.
     """
     if config.head_dim % 8:
         raise ValueError(f"heads of {config.head_dim} values are asked for; ONNX Runtime takes a multiple of 8")
+    product = by_token if exact_products else in_blocks
     try:
-        return _Network(config, layout, weights).build().SerializeToString(deterministic=True)
+        return _Network(config, layout, weights, product).build().SerializeToString(deterministic=True)
     except KeyError as error:
         raise ValueError(f"it lacks the weight {error.args[0]}") from None
 
 
-def block_size(inputs: int) -> int:
-    """The largest block that divides a row of so many weights; 0 if there is none."""
-    return next((size for size in BLOCKS if inputs % size == 0), 0)
+def gains(config: ModelConfig, layout: Mapping[str, Place]) -> bool:
+    """Whether processors with exact products run this network faster by a graph for them."""
+    return config.d_model >= WIDE and any(place.dtype == "I8" for place in layout.values())
 
 
-class _Graph:
-    """Nodes in the order in which they are made. Each value is known by its name."""
-
-    def __init__(self, layout: Mapping[str, Place], weights: str):
-        self.layout = layout
-        self.weights = weights
-        self.nodes: list[NodeProto] = []
-        self.initialisers: dict[str, TensorProto] = {}
-
-    def weight(self, name: str) -> str:
-        """A tensor of the file as it is stored."""
-        place = self.layout[name]
-        return self.external(name, name, TYPES[place.dtype], place.shape)
-
-    def external(self, name: str, tensor: str, dtype: int, shape: Sequence[int]) -> str:
-        """The bytes of a tensor of the file, to be read in this type and shape."""
-        place = self.layout[tensor]
-        proto = TensorProto(name=name, data_type=dtype, dims=shape, data_location=TensorProto.EXTERNAL)
-        for key, value in (("location", self.weights), ("offset", place.offset), ("length", place.length)):
-            proto.external_data.append(StringStringEntryProto(key=key, value=str(value)))
-        self.initialisers[name] = proto
-        return name
-
-    def constant(self, value: np.generic | Sequence[int]) -> str:
-        array = np.asarray(value)  # a sequence of int is int64, as ONNX wants its shapes and axes
-        name = f"{array.dtype}:{array.tolist()}"
-        self.initialisers[name] = numpy_helper.from_array(array, name)
-        return name
-
-    def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: Any) -> str:
-        """One operation; the name of its first output, which is new if no `outputs` are given."""
-        outputs = outputs or [f"{op}_{len(self.nodes)}"]
-        self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
-        return outputs[0]
-
-
-class _Network(_Graph):
+class _Network(Graph):
     """The nodes of transformer.py's modules. Activations are (rows, channels), a row for each token of the batch."""
 
-    def __init__(self, config: ModelConfig, layout: Mapping[str, Place], weights: str):
+    def __init__(self, config: ModelConfig, layout: Mapping[str, Place], weights: str, product: Product):
         super().__init__(layout, weights)
         self.config = config
+        self.product = product
 
     def build(self) -> ModelProto:
         c = self.config
-        self.by_token = self.add("Concat", self.add("Shape", "tokens"), self.constant([3 * c.d_model]), axis=0)
-        x, added = self.embed(), ""
+        self.by_row = self.add("Concat", self.add("Shape", "tokens"), self.constant([3 * c.d_model]), axis=0)
+        x = self.embed()
         for layer in range(c.layers):
             name = f"layers.{layer}."
-            normal, x = self.layer_norm(name + "self_attn_layer_norm", x, added)
-            mixed = self.attention(normal, layer)
+            mixed = self.attention(self.layer_norm(name + "self_attn_layer_norm", x), layer)
             if layer == c.layers - 1:  # from here on no token looks at another one
                 x, mixed = (self.add("Slice", y, "first", self.constant([END]), self.constant([0])) for y in (x, mixed))
-            added = self.linear(mixed, name + "self_attn.out_proj")
-            normal, x = self.layer_norm(name + "final_layer_norm", x, added)
-            inner = self.add("Gelu", self.linear(normal, name + "fc1"), domain=MICROSOFT)  # in its exact, erf form
-            added = self.linear(inner, name + "fc2")
-        normal, _ = self.layer_norm("layer_norm", x, added)
-        self.add("Identity", self.product(normal, "", "embed_tokens"), outputs=["scores"])
+            x = self.sum(x, *self.linear(mixed, name + "self_attn.out_proj"))
+            inner = self.sum(*self.linear(self.layer_norm(name + "final_layer_norm", x), name + "fc1"))
+            inner = self.add("Gelu", inner, domain=MICROSOFT)  # in its exact, erf form
+            x = self.sum(x, *self.linear(inner, name + "fc2"))
+        # The head is for a single token, or a few: blocks round less there, and cost no more.
+        scores = in_blocks(self, self.layer_norm("layer_norm", x), "", ["embed_tokens"])
+        self.add("Identity", self.sum(*scores), outputs=["scores"])
         return self.model()
 
     # --- the network's parts ---------------------------------------------------------------------------------
@@ -130,7 +93,7 @@ class _Network(_Graph):
             scales = self.add("Mul", self.floats("embed_tokens.weight" + SCALE), factor)
             factor = self.add("Unsqueeze", self.add("Gather", scales, rows), self.constant([1]))
         places = self.add("Gather", self.positions(), self.add("Reshape", "places", self.constant([-1])))
-        return self.add("Add", self.add("Mul", found, factor), places)
+        return self.sum(self.add("Mul", found, factor), places)
 
     def positions(self) -> str:
         """(context, d_model): see `transformer.position_table`. The file has half a row of it; the loader makes the rest."""
@@ -142,22 +105,15 @@ class _Network(_Graph):
         angles = self.add("Mul", places, self.array("frequencies", frequencies))
         return self.add("Concat", self.add("Sin", angles), self.add("Cos", angles), axis=1)
 
-    def layer_norm(self, name: str, x: str, added: str) -> tuple[str, str]:
-        """The layer norm of x + added, and that sum."""
+    def layer_norm(self, name: str, x: str) -> str:
         scale_and_shift = self.floats(name + ".weight"), self.floats(name + ".bias")
-        if not added:
-            return self.add("LayerNormalization", x, *scale_and_shift, axis=-1, epsilon=EPSILON), x
-        outputs = [f"{name}:normal", "", "", f"{name}:sum"]
-        self.add(
-            "SkipLayerNormalization", x, added, *scale_and_shift, outputs=outputs, domain=MICROSOFT, epsilon=EPSILON
-        )
-        return outputs[0], outputs[3]
+        return self.add("LayerNormalization", x, *scale_and_shift, axis=-1, epsilon=EPSILON)
 
     def attention(self, x: str, layer: int) -> str:
         """Queries, keys and values by one product, then causal attention over all that is held."""
         c = self.config
         names = [f"layers.{layer}.self_attn.{part}_proj" for part in "qkv"]
-        mixed = self.add("Reshape", self.linear(x, *names), self.by_token)  # (batch, time, 3 * d_model)
+        mixed = self.add("Reshape", self.sum(*self.linear(x, *names)), self.by_row)  # (batch, time, 3 * d_model)
         held = f"keys.{layer}", f"values.{layer}"
         outputs = [f"attention.{layer}", *(name + ":new" for name in held)]
         heads = {"num_heads": c.heads, "kv_num_heads": c.heads}
@@ -165,56 +121,10 @@ class _Network(_Graph):
         mixed = self.add("GroupQueryAttention", *inputs, outputs=outputs, domain=MICROSOFT, **heads)
         return self.add("Reshape", mixed, self.constant([-1, c.d_model]))
 
-    def linear(self, x: str, *names: str) -> str:
-        """x through the linear layers of `names`, their outputs side by side."""
+    def linear(self, x: str, *names: str) -> list[str]:
+        """x through the linear layers of `names`, their outputs side by side: terms yet to be added up."""
         bias = self.joined([self.floats(name + ".bias") for name in names])
-        return self.product(x, bias, *names)
-
-    def product(self, x: str, bias: str, *names: str) -> str:
-        places = [self.layout[name + ".weight"] for name in names]
-        outputs, inputs = sum(place.shape[0] for place in places), places[0].shape[1]
-        if block_size(inputs) and all(place.dtype == "I8" for place in places):
-            return self.integer_product(x, bias, names, outputs, inputs)
-        matrix = self.joined([self.whole(name) for name in names])
-        product = self.add("MatMul", x, self.add("Transpose", matrix, perm=[1, 0]))
-        return self.add("Add", product, bias) if bias else product
-
-    def integer_product(self, x: str, bias: str, names: Sequence[str], outputs: int, inputs: int) -> str:
-        """The operator wants matrices in blocks, each with a scale, and bytes in which 128 stands for 0."""
-        size = block_size(inputs)
-        blocks = inputs // size
-        stored = []
-        for name in names:
-            shape = self.layout[name + ".weight"].shape[0], blocks, size
-            stored.append(self.external(name + ".bytes", name + ".weight", TensorProto.UINT8, shape))
-        shifted = self.add("BitwiseXor", self.joined(stored), self.constant(np.uint8(128)))
-        scales = self.joined([self.floats(name + ".weight" + SCALE) for name in names])
-        scales = self.add("Reshape", scales, self.constant([outputs, 1]))
-        scales = self.add("Reshape", self.add("Expand", scales, self.constant([outputs, blocks])), self.constant([-1]))
-        sizes: dict[str, Any] = {"N": outputs, "K": inputs, "bits": 8, "block_size": size}
-        given = x, shifted, scales, "", "", bias
-        return self.add("MatMulNBits", *given, domain=MICROSOFT, accuracy_level=IN_WHOLE_NUMBERS, **sizes)
-
-    # --- weights ---------------------------------------------------------------------------------------------
-
-    def floats(self, name: str) -> str:
-        """A tensor of the file in float32."""
-        stored = self.weight(name)
-        return stored if self.layout[name].dtype == "F32" else self.add("Cast", stored, to=TensorProto.FLOAT)
-
-    def joined(self, parts: Sequence[str]) -> str:
-        return parts[0] if len(parts) == 1 else self.add("Concat", *parts, axis=0)
-
-    def whole(self, name: str) -> str:
-        """A matrix in float32: as it is stored, or times its scales."""
-        matrix = self.floats(name + ".weight")
-        if self.layout[name + ".weight"].dtype != "I8":
-            return matrix
-        return self.add("Mul", matrix, self.add("Unsqueeze", self.floats(name + ".weight" + SCALE), self.constant([1])))
-
-    def array(self, name: str, value: np.ndarray) -> str:
-        self.initialisers[name] = numpy_helper.from_array(value, name)
-        return name
+        return self.product(self, x, bias, names)
 
     # --- the file --------------------------------------------------------------------------------------------
 

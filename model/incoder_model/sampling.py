@@ -23,13 +23,16 @@ class Sampling:
 def choose(
     scores: np.ndarray, sampling: Sampling, rng: np.random.Generator, allowed: np.ndarray | None = None
 ) -> tuple[int, float]:
-    """A token and its log-probability under the model. scores: (vocab_size,) logits; allowed: the ids it must be one of."""
+    """A token and its log-probability under the model, given that it is one of those allowed.
+
+    scores: (vocab_size,) logits; allowed: the ids it must be one of.
+    """
     chances = scores if allowed is None else scores[allowed]
     t, top_p = sampling.temperature, sampling.top_p
     place = _nucleus(chances / t, top_p, rng) if t else chances.argmax()
-    token = int(place if allowed is None else allowed[place])
-    largest = scores.max()
-    return token, float(scores[token] - largest - np.log(np.exp(scores - largest).sum()))
+    largest = chances.max()
+    log_probability = float(chances[place] - largest - np.log(np.exp(chances - largest).sum()))
+    return int(place if allowed is None else allowed[place]), log_probability
 
 
 def _nucleus(scores: np.ndarray, top_p: float, rng: np.random.Generator) -> int:

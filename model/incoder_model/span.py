@@ -30,6 +30,8 @@ class Span:
         self.tokens, self._rest = tokenizer.healer.take_back(tokenizer.encode(typed))
         self.generated = 0  # of the tokens, those that reach beyond what is typed
         self.log_probability = 0.0  # of these, in nats
+        self._length = sum(len(tokenizer.token_bytes[token]) for token in self.tokens)  # bytes
+        self._chances: list[tuple[int, float]] = []  # of these, each: bytes up to its end, its log-probability
         self.stopped: StopReason | None = None  # None: it goes on
 
     @property
@@ -58,9 +60,11 @@ class Span:
             self.stopped = "line"
             return
         self.tokens.append(token)
+        self._length += len(spelled)
         if beyond:
             self.generated += 1
             self.log_probability += log_probability
+            self._chances.append((self._length - self._typed, log_probability))
         self._rest = self._rest[len(spelled) :]
         if self.generated == self._max_tokens:
             self.stopped = "budget"
@@ -70,4 +74,16 @@ class Span:
     @property
     def text(self) -> str:
         """Of the span so far, what is typed left out."""
-        return decode_utf8(self._tokenizer.decode_bytes(self.tokens)[self._typed :])
+        return decode_utf8(self._spelled)
+
+    @property
+    def chances(self) -> tuple[tuple[int, float], ...]:
+        """Of each generated token, where it ends in `text` and its log-probability, in nats."""
+        spelled = self._spelled
+        if spelled.isascii():
+            return tuple(self._chances)
+        return tuple((len(decode_utf8(spelled[:end])), chance) for end, chance in self._chances)
+
+    @property
+    def _spelled(self) -> bytes:
+        return self._tokenizer.decode_bytes(self.tokens)[self._typed :]

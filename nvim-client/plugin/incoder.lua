@@ -1,5 +1,5 @@
--- What is there from the start, with or without `setup()`: the command `:Incoder`, and ghost text in every buffer that the
--- server "incoder" is attached to, whoever started it. Everything else is loaded when it is first needed.
+-- What is there from the start, with or without `setup()`: the command `:Incoder`, and ghost text in every buffer that
+-- the server "incoder" is attached to, whoever started it. Everything else is loaded when it is first needed.
 if vim.g.loaded_incoder or vim.fn.has("nvim-0.10") == 0 then
   return
 end

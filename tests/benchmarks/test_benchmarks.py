@@ -15,6 +15,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+from context_sources import two_sided  # noqa: E402
 from turns import Failed, Worker, ratio, take_turns  # noqa: E402
 from typist import keys  # noqa: E402
 
@@ -86,6 +87,21 @@ def test_keystrokes(tmp_path: Path):
     assert rows["ours"]["evaluated"] > 0
     assert rows["ours"]["prompt_tokens"] > 0
     assert 0 <= rows["ours"]["cached"] <= 1
+
+
+def test_a_coin_is_one_sided_by_chance():
+    assert two_sided(0, 0) == two_sided(5, 5) == 1.0
+    assert two_sided(0, 5) == two_sided(5, 0) == 2 / 32
+    assert two_sided(1, 3) == 2 * (1 + 4) / 16
+
+
+@pytest.mark.proof
+def test_context_sources(tmp_path: Path):
+    result = run("context_sources", tmp_path, "--cases=6", "--arm=open files", "--keys=4")
+    assert (result["half"], result["holes"], list(result["arms"])) == ("report", 6, ["defaults", "open files"])
+    base = result["arms"]["defaults"]
+    assert base["exact"]["better"] == base["exact"]["worse"] == 0, "the defaults are compared with themselves"
+    assert all(row["tokens"] >= 1 for row in result["arms"].values())
 
 
 @pytest.mark.proof

@@ -11,10 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import pytest
@@ -54,7 +52,7 @@ def neovims() -> dict[str, str]:
             numbers = re.match(r"NVIM v(\d+)\.(\d+)", version)
             release = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
             if release >= (0, 10):
-                found.setdefault("0.{}".format(min(release, (0, 12))[1]), path)
+                found.setdefault(f"0.{min(release, (0, 12))[1]}", path)
     return found
 
 
@@ -204,18 +202,13 @@ class Neovim:
 
 
 def run(editor: str, folder: Path) -> Iterator[Neovim]:
-    with ExitStack() as stack:
-        yield closed_at_the_end(editor, folder, stack)
-
-
-def closed_at_the_end(editor: str, folder: Path, stack: ExitStack) -> Neovim:
-    release = editor.split()[0]
+    release = editor.split(maxsplit=1)[0]
     binary = neovims().get(release)
     if not binary:
         pytest.skip(MISSING[release])
     opened = Neovim(binary, release, EDITORS[editor], folder)
-    stack.callback(opened.close)
-    return opened
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(params=EDITORS)
@@ -230,8 +223,71 @@ def lasting_neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
     yield from run(request.param, tmp_path_factory.mktemp("editor"))
 
 
-@pytest.fixture(params=EDITORS)
-def another_neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Neovim]]:
-    """Makes new editors for one test."""
-    with ExitStack() as stack:
-        yield lambda: closed_at_the_end(request.param, Path(mkdtemp(dir=tmp_path)), stack)
+ANSWERING_SERVER = Path(__file__).with_name("answering_server.py")
+ALL_KEYS = """
+require("incoder").setup({
+  cmd = CMD,
+  settings = { mode = "subtle" },
+  keymaps = {
+    accept = "<Tab>", accept_word = "<C-Right>", accept_line = "<C-e>",
+    dismiss = "<C-]>", next = "<M-n>", prev = "<M-p>", trigger = "<M-t>",
+  },
+})
+"""
+
+
+class Answering:
+    """One file, one editor, one server that has `answers`."""
+
+    def __init__(
+        self, neovim: Neovim, folder: Path, answers: dict[str, Any] | None = None, text: str = "", *,
+        automatic: dict | None = None, invoked: dict | None = None, config: str = ALL_KEYS, name: str = "file.py",
+    ) -> None:  # fmt: skip
+        self.neovim, self.file, self.log = neovim, folder / name, folder / "log.jsonl"
+        self.file.write_bytes(text.encode())
+        self.log.touch()
+        (folder / "script.json").write_text(json.dumps({"automatic": automatic or {}, "invoked": invoked or {}}))
+        (folder / "answers.json").write_text(json.dumps(answers or {}))
+        files = [str(folder / "script.json"), str(self.log), str(folder / "answers.json")]
+        command = json.dumps([sys.executable, str(ANSWERING_SERVER), *files])
+        neovim.open(self.file, "vim.o.more = false\n" + config.replace("CMD", "{" + command[1:-1] + "}"))
+
+    def told(self, method: str) -> list[Any]:
+        """The params of all messages of this method so far."""
+        entries = (json.loads(line) for line in self.log.read_text().rpartition("\n")[0].splitlines())
+        return [entry["params"] for entry in entries if entry.get("method") == method]
+
+    def until_told(self, method: str, count: int = 1) -> list[Any]:
+        return self.neovim.until(method, lambda: (told := self.told(method))[count - 1 :] and told)
+
+    def until_line(self, line: str) -> None:
+        self.neovim.until(f"line {line!r}", lambda: self.neovim.line() == line)
+
+    def until_said(self, sentence: str) -> str:
+        def look() -> str:
+            said = self.neovim.api.command_output("messages")
+            return said if sentence in said else ""
+
+        return self.neovim.until(f"the message {sentence!r}", look)
+
+    def execute(self, command: str, *arguments: Any) -> None:
+        self.neovim.api.exec_lua(
+            "require('incoder.server').execute(vim.lsp.get_clients()[1], {command = ..., arguments = select(2, ...)})",
+            command,
+            list(arguments),
+        )
+
+    def asked(self) -> list[Any]:
+        return self.told("textDocument/inlineCompletion")
+
+    def status(self) -> str:
+        return self.neovim.lua("return require('incoder').status()")
+
+    def send(self, method: str, params: Any) -> None:
+        self.execute("test.send", {"method": method, "params": params})
+
+
+@pytest.fixture
+def answering(neovim: Neovim, tmp_path: Path) -> Callable[..., Answering]:
+    """Opens a file with a server that has answers: `answering(answers, text, automatic=..., invoked=...)`."""
+    return functools.partial(Answering, neovim, tmp_path)

@@ -17,6 +17,7 @@ from typing import Any
 SCRIPT, LOG = Path(sys.argv[1]), Path(sys.argv[2])
 CODEC = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}
 CANCELLED = -32800
+Script = dict[str, list[dict[str, Any]]]
 
 
 def read() -> dict[str, Any] | None:
@@ -34,8 +35,7 @@ def send(**message: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def scripted(left: str) -> list[dict[str, Any]] | None:
-    script: dict[str, list[dict[str, Any]]] = json.loads(SCRIPT.read_text(encoding="utf-8"))
+def suggestions(script: Script, left: str) -> list[dict[str, Any]] | None:
     along = [
         {**item, "text": item["text"][len(typed) :]}
         for beginning, items in script.items()
@@ -62,6 +62,9 @@ class Server:
             elif "method" in message and "id" in message:
                 send(id=message["id"], result=None)
 
+    def script(self, params: dict[str, Any]) -> Script:
+        return json.loads(SCRIPT.read_text(encoding="utf-8"))
+
     def on_initialize(self, request: Any, params: dict[str, Any]) -> None:
         self.encoding = params["capabilities"].get("general", {}).get("positionEncodings", ["utf-16"])[0]
         capabilities = {"positionEncoding": self.encoding, "textDocumentSync": 1, "inlineCompletionProvider": {}}
@@ -81,7 +84,7 @@ class Server:
         line = self.texts[params["textDocument"]["uri"]].split("\n")[row]
         codec, width = CODEC[self.encoding]
         left = line.encode(codec)[: character * width].decode(codec)
-        items = scripted(left)
+        items = suggestions(self.script(params), left)
         answer = items and [
             {
                 "insertText": item["text"],

@@ -1,6 +1,9 @@
-"""The scenarios in both of Neovim's engines."""
+"""The scenarios in each Neovim that is here."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 from neovim_player import Player
@@ -11,7 +14,15 @@ pytestmark = pytest.mark.editor
 
 
 @pytest.mark.parametrize("scenario", load("neovim"), ids=lambda scenario: scenario.name)
-def test_scenario(scenario: Scenario, another_neovim, tmp_path: Path) -> None:
+def test_scenario(scenario: Scenario, neovim, tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    Play(scenario, Player(another_neovim, command(scenario.server, tmp_path), scenario.auto_close), place, tmp_path).run()
+    with ExitStack() as stack:
+
+        def another() -> Any:
+            made = type(neovim)(neovim.binary, neovim.release, neovim.engine, Path(mkdtemp(dir=tmp_path)))
+            stack.callback(made.close)
+            return made
+
+        player = Player(another, command(scenario.server, tmp_path), scenario.auto_close)
+        Play(scenario, player, place, tmp_path).run()

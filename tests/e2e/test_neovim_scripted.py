@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.editor
 
 SERVER = Path(__file__).with_name("scripted_server.py")
+PLUGIN = Path(__file__).parents[2] / "nvim-client"
 CONFIG = """
 require("incoder").setup({
   cmd = CMD,
@@ -365,14 +368,40 @@ DOCS = (Path(__file__).parents[2] / "docs" / "editors" / "neovim.md").read_text(
 EXAMPLES = [block for block in re.findall(r"```lua\n(.*?)```", DOCS, re.DOTALL) if "cmd = {" in block]
 
 
+# A user says yes; and --clean has taken his own packages away.
+PACK = """
+vim.fn.confirm = function() return 1 end
+vim.opt.packpath:prepend(vim.fn.stdpath("data") .. "/site")
+"""
+# What an example is about -> the editors that have it.
+NEEDS = {"vim.lsp.inline_completion": ["0.12"], "vim.pack": ["0.12"], "vim.lsp.config": ["0.11", "0.12"]}
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_the_configurations_in_the_docs_work(neovim, tmp_path, example):
-    if neovim.engine == "ghost" and "vim.lsp.inline_completion" in example:
-        pytest.skip("this example is for Neovim 0.12")
+    for word, releases in NEEDS.items():
+        if word in example and neovim.release not in releases:
+            pytest.skip(f"this example is for Neovim {' and '.join(releases)}")
+    if "setup(" not in example:  # so that the test has no say in who draws
+        neovim.namespace = "nvim.lsp.inline_completion" if "inline_completion" in example else "incoder"
     config = example.replace('{ "incoder-lsp", "serve" }', "CMD")
     assert "CMD" in config
+    if "vim.pack" in config:
+        config = PACK + config.replace("/path/to/the/clone", clone(tmp_path))
     scene = Scene(neovim, tmp_path, {"x = ": [{"text": "1"}]}, config=config)
     neovim.type("ix = ")
     assert neovim.wait_ghost() == "1"
     neovim.type("<Tab>")
     scene.until_line("x = 1")
+    if "vim.pack" in config:
+        assert neovim.lua("return #vim.api.nvim_get_runtime_file('lua/incoder/init.lua', true)") == 2
+
+
+def clone(folder: Path) -> str:
+    """A repository that has the plug-in where ours has it."""
+    repository = folder / "clone"
+    shutil.copytree(PLUGIN, repository / PLUGIN.name)
+    git = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run([*git, *command], check=True)
+    return str(repository)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from raw_client import INLINE, PATIENCE, RawClient, inline
+from raw_client import INLINE, PATIENCE, RawClient, inline, said
 
 WHO = "file:///who.py"
 
@@ -28,7 +28,7 @@ def who(client: RawClient) -> tuple[int, int]:
     """The daemon's process, and how many models it has loaded."""
     client.open(WHO, "who")
     result = until("the model", lambda: client.ask(INLINE, inline(WHO, 0, 3)).get("result"))
-    process, loads = result["items"][0]["insertText"].split()
+    process, loads = said(result["items"][0]).split()
     return int(process), int(loads)
 
 

@@ -144,5 +144,11 @@ def inline(uri: str, line: int, character: int, kind: int = 1) -> dict[str, Any]
     return {"textDocument": {"uri": uri}, "position": position, "context": {"triggerKind": kind}}
 
 
+def said(item: dict[str, Any]) -> str:
+    """What a suggestion that covers nothing right of the cursor says there: without the word before it, with which it begins."""
+    start, end = (item["range"][name]["character"] for name in ("start", "end"))
+    return item["insertText"][end - start :]
+
+
 def span(start: tuple[int, int], end: tuple[int, int]) -> dict[str, Any]:
     return {name: {"line": line, "character": c} for name, (line, c) in (("start", start), ("end", end))}

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from incoder_lsp import logs, transport
-from incoder_lsp.completer import Question
 from incoder_lsp.filters import Suggestion
+from incoder_lsp.question import Answer, Question
 from incoder_lsp.server import Server
 from incoder_lsp.worker import Worker
 
@@ -42,7 +42,7 @@ def load(directory: Path | None) -> Any:
     return object()
 
 
-def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
+def fill(_: Any, question: Question, stop: Any) -> Answer:
     left, right = question.text[: question.offset], question.text[question.offset :]
     word = re.split(r"\W", re.split(r"[\r\n]", left[-100:])[-1].strip())[0]
     number = next(questions)
@@ -61,9 +61,10 @@ def fill(_: Any, question: Question, stop: Any) -> Suggestion | None:
         "closes": Suggestion("x)", 1),
         "counts": Suggestion(f"{number} abc"),
         "lines": Suggestion(f"one{question.eol}two"),
-        "nothing": None,
     }
-    return scripted.get(word, Suggestion(f"|{left[-3:]}|{right[:3]}|"))
+    if word == "nothing":
+        return Answer(why="empty")
+    return Answer((scripted.get(word, Suggestion(f"|{left[-3:]}|{right[:3]}|")),))
 
 
 if __name__ == "__main__":

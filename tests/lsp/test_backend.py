@@ -16,17 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SERVE, Start
 from http_place import http_server
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_client import INLINE, RawClient, inline
 
 from incoder_lsp.backend import client as room
 from incoder_lsp.backend.address import Address, parse_backend
 from incoder_lsp.backend.client import Backend
 from incoder_lsp.backend.fim import FORMS, form_of, read_prompt
-from incoder_lsp.completer import Completer, Question, fill
+from incoder_lsp.completer import Completer
+from incoder_lsp.filling import fill
 from incoder_lsp.infiller import LocalModel, Unavailable
-from incoder_lsp.settings import Settings, read_settings
+from incoder_lsp.question import Question
+from incoder_lsp.settings import Settings, read_values
 from incoder_lsp.worker import Worker
 from incoder_model.infill import InfillRequest
 from incoder_model.loading import load_model
@@ -298,25 +302,61 @@ def test_the_user_is_told_once_and_the_log_once_each_way(
             return await completer.ask(Question("file:///a.py", "/a.py", text, len(text), "\n", True, Settings()))
 
         for number in range(5):
-            assert await key(number) is None
+            assert not (await key(number)).suggestions
         assert len(asked) == 1, "it is left in peace"
         for pause in (1, 2, 4, 8):
             now[0] += pause + 0.001
-            assert await key(pause) is None
-            assert await key(pause) is None
+            assert not (await key(pause)).suggestions
+            assert not (await key(pause)).suggestions
         assert len(asked) == 5, "and longer each time"
         healthy[0] = True
-        assert await key(9) is None
+        assert not (await key(9)).suggestions
         now[0] += 17
-        assert (await key(9)).text == "a + 1"
+        assert (await key(9)).best.text == "a + 1"
         healthy[0] = False
-        assert await key(10) is None
+        assert not (await key(10)).suggestions
 
     with caplog.at_level(logging.INFO, "incoder_lsp"), stand_in(reply) as (url, asked):
         asyncio.run(session(url, asked))
     away = f"the backend at {url} gives no completions: it answers with status 503, Loading model."
     assert told == [away, away]
     assert [record.message for record in caplog.records] == [away, f"the backend at {url} answers again", away]
+
+
+def test_pieces_of_other_files_go_there_only_where_the_user_says_so(launch: Start):
+    secret, other, mine = "file:///w/.env", "file:///w/other.py", "file:///w/mine.py"
+
+    def extra(client: RawClient) -> Any:
+        client.change(mine, {"text": "side = perimeter("})
+        client.ask(INLINE, inline(mine, 0, 17))
+        return asked[-1][1].get("input_extra")
+
+    with stand_in(llama) as (url, asked):
+        client = launch([*SERVE, "--no-daemon"])
+        client.start_and_load(initializationOptions={"backend": url, "neighbourFiles": True})
+        client.open(secret, "perimeter=1")
+        client.open(other, "def perimeter():\n    return 1\n")
+        client.open(mine, "")
+        assert extra(client) is None
+        client.notify("workspace/didChangeConfiguration", {"settings": {"neighboursToBackend": True}})
+        assert extra(client) == [{"filename": "other.py", "text": "def perimeter():\n    return 1\n\n"}]
+        client.notify("workspace/didChangeConfiguration", {"settings": {"neighbourFiles": False}})
+        assert extra(client) is None
+    assert "perimeter=1" not in json.dumps([body for _, body, _ in asked])
+
+
+@pytest.mark.parametrize("told", ["rootUri", "workspaceFolders"])
+def test_imported_files_are_read_from_the_workspace(launch: Start, tmp_path: Path, told: str):
+    (tmp_path / "shapes.py").write_text("def perimeter():\n    return 1\n")
+    uri, place = tmp_path.as_uri(), (tmp_path / "mine.py").as_uri()
+    workspace = {"rootUri": uri} if told == "rootUri" else {"workspaceFolders": [{"uri": uri, "name": "w"}]}
+    settings = {"neighbourImports": True, "neighboursToBackend": True}
+    with stand_in(llama) as (url, asked):
+        client = launch([*SERVE, "--no-daemon"])
+        client.start_and_load(initializationOptions={"backend": url, **settings}, **workspace)
+        client.open(place, "import shapes\nside = shapes.perimeter(")
+        client.ask(INLINE, inline(place, 1, 24))
+    assert [one["filename"] for one in asked[-1][1]["input_extra"]] == ["shapes.py"]
 
 
 def test_a_refused_connection_is_told(monkeypatch: pytest.MonkeyPatch):
@@ -349,7 +389,7 @@ def test_a_server_and_http_together_pass_on_what_is_wrong():
 )
 def test_addresses_that_are_taken(text: str, url: str):
     assert parse_backend(text) == Address(url)
-    assert read_settings({"backend": text}, Settings()) == (Settings(backend=text), [])
+    assert read_values({"backend": text}) == ({"backend": text}, [])
 
 
 @pytest.mark.parametrize(
@@ -359,7 +399,7 @@ def test_addresses_that_are_taken(text: str, url: str):
 def test_addresses_that_are_refused(text: str):
     with pytest.raises(ValueError, match="backend"):
         parse_backend(text)
-    assert read_settings({"backend": text}, Settings())[1]
+    assert read_values({"backend": text})[1]
 
 
 MARKERS = {marker.strip() for form in FORMS for marker in (form.before, form.between, form.behind) if marker}

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incoder_lsp.context import LONGEST_ANCHORED, Situation, anchor_at, keeps_anchor, next_line, situation_at
+from incoder_lsp.context import (
+    LEFT_WINDOW,
+    LONGEST_ANCHORED,
+    Situation,
+    anchor_at,
+    keeps_anchor,
+    next_line,
+    situation_at,
+)
 from incoder_lsp.settings import Settings
 from incoder_model.infill import LONGEST_TYPED
 
@@ -150,6 +158,21 @@ def test_an_anchor_is_left_behind_at_a_line_start() -> None:
 def test_the_next_line(eol: str) -> None:
     assert next_line(f"a(b){eol}c", 2, eol) == (f"a(b){eol}{eol}c", 4 + len(eol))
     assert next_line("a", 0, eol) == (f"a{eol}", 1 + len(eol))
+
+
+def test_a_window_begins_with_a_line() -> None:
+    before = "# a line of this file\r\n" * 3000
+    situation = situation_at(before + "x", len(before), "a.py", invoked=True, settings=Settings())
+    assert situation
+    assert set(situation.left.split("\n")) == {"# a line of this file", ""}
+    long = situation_at("x" * 50_000, 40_000, "a.py", invoked=True, settings=Settings())
+    assert long
+    assert len(long.left) >= LEFT_WINDOW, "where there is no other line, a part of one is better than nothing"
+
+
+def test_the_settings_of_what_is_read_are_in_the_request() -> None:
+    request = asked("a│", settings=Settings(left_share=0.5, neighbour_share=0.125)).request
+    assert (request.left_share, request.neighbour_share, request.neighbours) == (0.5, 0.125, ())
 
 
 def test_typing_does_not_move_the_window() -> None:

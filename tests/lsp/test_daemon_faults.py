@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import SERVE, Start
 from daemon_probe import command, is_running, until, who
-from raw_client import INLINE, RawClient, inline, span
+from raw_client import INLINE, RawClient, inline, said, span
 
 from incoder_lsp.daemon.memory import CONTENT_MODIFIED
 from incoder_lsp.daemon.relay import DEATHS
@@ -55,7 +55,7 @@ def test_a_daemon_killed_in_the_middle_of_a_request(relay: Start):
     client.change(URI, {"range": span((0, 8), (0, 8)), "text": "😀!"})
     until("the model", lambda: client.ask(INLINE, inline(URI, 0, 13)).get("result"))
     item = client.ask(INLINE, inline(URI, 0, 13))["result"]["items"][0]
-    assert (item["insertText"], item["range"]) == ("|o😀!|\r\ns|", span((0, 13), (0, 13)))
+    assert (said(item), item["range"]) == ("|o😀!|\r\ns|", span((0, 13), (0, 13)))
     assert who(client)[0] == who(other)[0] != process, "they meet again"
     os.kill(who(client)[0], signal.SIGKILL)
     assert who(client)

@@ -2,6 +2,9 @@
 
 In the second part, `│` is the cursor and `⟪...⟫` what the model says there; in the third, `⟦...⟧` is what is inserted when
 the suggestion is accepted, or there is the reason why nothing is shown. To add a case, add a file.
+
+Lines of the first part may say more: `path: x.py` (case.txt if none), `stopped: budget`, `asked: no` (a key did, not the user),
+`sure of: ...`, the beginning of the model's words that it has no doubt of.
 """
 
 from __future__ import annotations
@@ -21,18 +24,38 @@ from incoder_model.infill import Infill, StopReason
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.txt"))
 
 
-def shown(left: str, said: str, right: str, stopped: StopReason = "end-of-mask") -> Suggestion | Drop:
-    situation = situation_at(left + right, len(left), "case.py", invoked=True, settings=Settings())
+def shown(
+    left: str,
+    said: str,
+    right: str,
+    stopped: StopReason = "end-of-mask",
+    path: str = "case.txt",
+    asked: bool = True,
+    sure: int = -1,
+) -> Suggestion | Drop:
+    """sure: of how many characters the model is; -1 is all."""
+    situation = situation_at(left + right, len(left), path, invoked=asked, settings=Settings())
     assert situation is not None
-    return filter_suggestion(Infill(said, 1, 0.0, stopped, 0.0), situation)
+    chances = ((sure, 0.0), (len(said), -9.0)) if sure >= 0 else ()
+    return filter_suggestion(Infill(said, 1, 0.0, stopped, 0.0, chances), situation)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.stem)
 def test_golden(case: Path) -> None:
     about, document, expected = re.split(r"^---\n", case.read_text(encoding="utf-8"), flags=re.MULTILINE)
     left, said, right = re.fullmatch(r"(.*)│⟪(.*)⟫(.*)", document, re.DOTALL).groups()  # type: ignore[union-attr]
-    stopped = re.search(r"^stopped: (.*)$", about, re.MULTILINE)
-    result = shown(left, said, right, stopped[1] if stopped else "end-of-mask")  # type: ignore[arg-type]
+    more = dict(re.findall(r"^(path|stopped|asked|sure of): (.*)$", about, re.MULTILINE))
+    sure = more.get("sure of")
+    assert sure is None or said.startswith(sure)
+    result = shown(
+        left,
+        said,
+        right,
+        more.get("stopped", "end-of-mask"),  # type: ignore[arg-type]
+        more.get("path", "case.txt"),
+        more.get("asked") != "no",
+        -1 if sure is None else len(sure),
+    )
     if isinstance(result, Drop):
         assert expected == f"dropped: {result.reason}\n"
     else:

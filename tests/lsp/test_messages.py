@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import SCRIPTED
-from raw_client import INLINE, RawClient, inline, span
+from raw_client import INLINE, RawClient, inline, said, span
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS, CANCELLED = -32700, -32600, -32601, -32602, -32800
 
@@ -29,7 +29,7 @@ BAD_PARAMS: dict[str, Any] = {
 def text_at(client: RawClient, uri: str, line: int, character: int) -> str | None:
     """What the scripted model sees at a place."""
     result = client.ask(INLINE, inline(uri, line, character))["result"]
-    return result and result["items"][0]["insertText"]
+    return result and said(result["items"][0])
 
 
 @pytest.mark.parametrize("name", BAD_PARAMS)
@@ -144,7 +144,7 @@ def test_positions_outside_the_text_are_moved_into_it(client: RawClient):
     assert text_at(client, uri, 0, 2**31 - 1) == "|one|\r\nt|"
     assert text_at(client, uri, 2**31 - 1, 0) == "|two||"
     items = client.ask(INLINE, inline(uri, 99, 99))["result"]["items"]
-    assert items[0]["range"] == span((1, 3), (1, 3))
+    assert items[0]["range"] == span((1, 0), (1, 3)), "over the word that is being typed"
 
 
 def test_an_empty_file_has_a_suggestion(client: RawClient):
@@ -235,7 +235,7 @@ def test_files_do_not_supersede_each_other(client: RawClient):
     for name in "ab":
         client.open(f"file:///{name}.py", name)
     requests = [client.request(INLINE, inline(f"file:///{name}.py", 0, 1)) for name in "ab"]
-    assert [client.reply(request)["result"]["items"][0]["insertText"] for request in requests] == ["|a||", "|b||"]
+    assert [said(client.reply(request)["result"]["items"][0]) for request in requests] == ["|a||", "|b||"]
 
 
 def test_a_failing_model_is_silence(client: RawClient):
@@ -287,7 +287,7 @@ def test_the_last_of_many_is_answered_with_a_suggestion(client: RawClient):
     requests = [client.request(INLINE, inline(uri, 0, i % 8, kind=2)) for i in range(50)]
     results = [client.reply(request)["result"] for request in requests]
     assert results[:-1] == [None] * 49
-    assert results[-1]["items"][0]["insertText"] == "|a|bcd|"
+    assert said(results[-1]["items"][0]) == "|a|bcd|"
 
 
 def test_five_megabytes_are_mirrored(client: RawClient):

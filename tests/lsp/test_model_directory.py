@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import SERVE, Start
-from raw_client import INLINE, RawClient, inline
+from raw_client import INLINE, RawClient, inline, said
 
 FILES = {
     "plain": "def area(width, height):\n    return \n",
@@ -57,15 +57,15 @@ def test_typing_what_was_suggested_shows_the_rest(tiny: RawClient):
     for line, character in ((0, 0), (0, 9), (1, 11), (2, 0)):
         tiny.open(uri, text)
         result = tiny.ask(INLINE, inline(uri, line, character))["result"]
-        if not result or len(result["items"][0]["insertText"]) < 2:
+        if not result or len(said(result["items"][0])) < 2:
             continue
-        suggested = result["items"][0]["insertText"]
+        suggested = said(result["items"][0])
         at = {"line": line, "character": character}
         tiny.change(uri, {"range": {"start": at, "end": at}, "text": suggested[0]})
         if suggested[0] != "\n":
             shown += 1
             again = tiny.ask(INLINE, inline(uri, line, character + 1))["result"]
-            assert again["items"][0]["insertText"] == suggested[1:]
+            assert said(again["items"][0]) == suggested[1:]
     assert shown, "the tiny model suggested nothing anywhere"
 
 

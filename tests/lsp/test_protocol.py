@@ -12,6 +12,7 @@ from raw_client import INLINE, inline, span
 
 from incoder_lsp.filters import Suggestion
 from incoder_lsp.logs import LogLevel, configure
+from incoder_lsp.question import Answer
 from incoder_lsp.server import Server
 from incoder_lsp.worker import Worker
 
@@ -84,7 +85,7 @@ class Replies:
 
 
 async def replies_to(sent: list[Any]) -> list[Any]:
-    server = Server(worker=Worker(lambda _: object()), fill=lambda *_: Suggestion("x"))  # type: ignore[arg-type, return-value]
+    server = Server(worker=Worker(lambda _: object()), fill=lambda *_: Answer((Suggestion("x"),)))  # type: ignore[arg-type, return-value]
     writer = Replies()
     server.protocol.set_writer(writer)
     for message in sent:

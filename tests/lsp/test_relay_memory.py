@@ -146,6 +146,39 @@ def test_progress_that_nobody_will_end_is_ended():
     assert end["params"] == {"token": "b", "value": {"kind": "end"}}
 
 
+def test_what_a_dead_daemon_had_registered_is_taken_back():
+    memory = session()
+    for name, method, entries in (
+        ("registrations", "client/registerCapability", [{"id": "a", "method": "m"}, {"id": "b", "method": "n"}]),
+        ("unregisterations", "client/unregisterCapability", [{"id": "a", "method": "m"}]),
+        ("registrations", "client/registerCapability", "none"),
+    ):
+        assert memory.received(body(id=9, method=method, params={name: entries})) is True
+    (gone,) = buried(memory)
+    assert (gone["method"], gone["params"]) == (
+        "client/unregisterCapability",
+        {"unregisterations": [{"id": "b", "method": "n"}]},
+    )
+    assert buried(memory) == [], "once"
+
+
+@pytest.mark.parametrize(
+    ("event", "uris"),
+    [
+        ({"added": [{"uri": "b"}], "removed": [{"uri": "a"}]}, ["b"]),
+        ({"added": [{"uri": "b"}, 5], "removed": "a"}, ["a", "b"]),
+        ("none", ["a"]),
+    ],
+)
+def test_a_new_daemon_hears_of_the_folders_of_now(event: Any, uris: list[str]):
+    memory = Memory()
+    memory.sent(body(id=1, method="initialize", params={"workspaceFolders": [{"uri": "a"}]}))
+    memory.received(body(id=1, result={}))
+    memory.sent(body(method="workspace/didChangeWorkspaceFolders", params={"event": event}))
+    first = replayed(memory)[0]
+    assert [folder["uri"] for folder in first["params"]["workspaceFolders"]] == uris
+
+
 def test_an_initialize_without_an_answer_is_asked_again_by_its_own_id():
     memory = Memory()
     memory.sent(body(id=1, method="initialize", params={"capabilities": {}}))
@@ -178,3 +211,64 @@ def test_a_shutdown_holds_even_if_the_daemon_dies_of_it(answered: bool):
         memory.received(body(id=5, result=None))
     assert [message.get("result", "?") for message in buried(memory)] == ([] if answered else [None])
     assert memory.shut_down
+
+
+# --- notebooks ---------------------------------------------------------------------------------------------------
+
+
+def cell(number: int, text: str = "") -> dict[str, Any]:
+    return {"uri": f"cell:#{number}", "languageId": "python", "version": 1, "text": text}
+
+
+def kinds(*numbers: int) -> list[dict[str, Any]]:
+    return [{"kind": 2, "document": f"cell:#{number}"} for number in numbers]
+
+
+def notebook_opened(*texts: str) -> bytes:
+    notebook = {"uri": "file:///n.ipynb", "notebookType": "jupyter", "version": 1, "cells": kinds(*range(len(texts)))}
+    cells = [cell(number, text) for number, text in enumerate(texts)]
+    return body(method="notebookDocument/didOpen", params={"notebookDocument": notebook, "cellTextDocuments": cells})
+
+
+def notebook_changed(cells: Any) -> bytes:
+    params = {"notebookDocument": {"uri": "file:///n.ipynb", "version": 2}, "change": {"cells": cells}}
+    return body(method="notebookDocument/didChange", params=params)
+
+
+def notebooks(memory: Memory) -> list[dict[str, Any]]:
+    return [one["params"] for one in replayed(memory) if one["method"] == "notebookDocument/didOpen"]
+
+
+def test_a_notebook_is_replayed_as_it_is_now():
+    content = {"document": {"uri": "cell:#0", "version": 2}, "changes": [edit((0, 0), (0, 1), "y")]}
+    array = {"start": 1, "deleteCount": 1, "cells": kinds(7, 8)}
+    structure = {"array": array, "didOpen": [cell(7, "new"), cell(8, "newer")], "didClose": [{"uri": "cell:#1"}]}
+    memory = session(
+        opened("a"),
+        notebook_opened("x = 1", "gone"),
+        notebook_changed({"textContent": [content], "structure": structure}),
+    )
+    (replayed_notebook,) = notebooks(memory)
+    assert replayed_notebook["notebookDocument"]["cells"] == kinds(0, 7, 8)
+    assert [one["text"] for one in replayed_notebook["cellTextDocuments"]] == ["y = 1", "new", "newer"]
+    assert texts_of_files(memory) == {URI: "a"}
+
+
+def texts_of_files(memory: Memory) -> dict[str, str]:
+    files = [one["params"]["textDocument"] for one in replayed(memory) if one["method"] == "textDocument/didOpen"]
+    return {file["uri"]: file["text"] for file in files}
+
+
+@pytest.mark.parametrize(
+    "cells", [5, {"structure": 5}, {"structure": {"array": {"start": "a"}}}, {"textContent": [{}]}]
+)
+def test_a_notebook_whose_change_cannot_be_read_is_forgotten(cells: Any):
+    memory = session(notebook_opened("x"), notebook_changed(cells))
+    assert (notebooks(memory) == []) is (cells != 5), "a change that says nothing of cells changes none"
+    assert texts_of_files(memory) == {}
+
+
+def test_a_closed_notebook_is_forgotten():
+    closed = {"notebookDocument": {"uri": "file:///n.ipynb"}, "cellTextDocuments": [{"uri": "cell:#0"}]}
+    memory = session(notebook_opened("x"), body(method="notebookDocument/didClose", params=closed))
+    assert (notebooks(memory), texts_of_files(memory)) == ([], {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import SCRIPTED, SERVE, Start
-from raw_client import INLINE, RawClient, inline, span
+from raw_client import INLINE, RawClient, inline, said, span
 
 NOT_INITIALIZED, INVALID_REQUEST, INVALID_PARAMS = -32002, -32600, -32602
 URI = "file:///session.py"
@@ -74,7 +74,7 @@ def test_the_end_of_stdin_ends_a_server_that_is_loading(launch: Start, way: list
     assert capabilities["inlineCompletionProvider"] == {}
     assert capabilities["completionProvider"] == {"triggerCharacters": ["."]}
     assert capabilities["positionEncoding"] == "utf-16"
-    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
+    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": {}}
     client.ask("shutdown")
     assert client.process.stdin
     client.process.stdin.close()
@@ -134,7 +134,7 @@ def test_the_popup_gets_one_line_joined_to_the_word(scripted: RawClient, snippet
             start = 0 if text == "lines" else 3
             assert item["textEdit"]["range"] == span((0, start), (0, character))
     scripted.open(URI, "lines\r\n")
-    assert scripted.ask(INLINE, inline(URI, 0, 5))["result"]["items"][0]["insertText"] == "one\r\ntwo"
+    assert said(scripted.ask(INLINE, inline(URI, 0, 5))["result"]["items"][0]) == "one\r\ntwo"
 
 
 def test_a_client_that_declines_the_progress_gets_its_suggestions(scripted: RawClient):

@@ -13,7 +13,7 @@ URI = "file:///cost.py"
 def test_questions_from_the_cache_and_tokens(launch: Start, model_directory: Path):
     client = launch([*SERVE, "--model", str(model_directory)])
     client.start_and_load()
-    assert client.ask("incoder/statistics")["result"] == {"fromCache": 0, "evaluated": 0}
+    assert {"fromCache": 0, "evaluated": 0, "shown": 0}.items() <= client.ask("incoder/statistics")["result"].items()
     client.open(URI, "def f(x):\n    return ")
     client.ask(INLINE, inline(URI, 1, 11))
     first = client.ask("incoder/statistics", {})["result"]

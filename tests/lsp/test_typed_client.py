@@ -20,6 +20,7 @@ EDITORS = {"neovim": "utf-8", "visual_studio_code": "utf-16", "emacs": "utf-32"}
 @pytest_lsp.fixture(config=ClientServerConfig(server_command=SCRIPTED), params=EDITORS)
 async def client(lsp_client: LanguageClient, request: pytest.FixtureRequest):
     capabilities = client_capabilities(request.param)
+    lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda _: None)  # as editors do that announce it
     capabilities.window = types.WindowClientCapabilities(work_done_progress=True)
     result = await lsp_client.initialize_session(types.InitializeParams(capabilities=capabilities))
     assert result.capabilities.position_encoding == EDITORS[request.param]
@@ -47,7 +48,10 @@ async def test_columns_are_counted_as_the_editor_counts_them(client: LanguageCli
     end = EMOJI_ENDS[encoding]
     opened = types.TextDocumentItem(uri=URI, language_id="python", version=1, text=TEXT)
     client.text_document_did_open(types.DidOpenTextDocumentParams(opened))
-    assert (await item_at(client, end)).insert_text == "|😀é漢|'; |"
+    item = await item_at(client, end)
+    word = {"utf-8": 5, "utf-16": 2, "utf-32": 2}[encoding]
+    assert item.insert_text == "é漢|😀é漢|'; |"
+    assert item.range == types.Range(start=types.Position(0, end - word), end=types.Position(0, end))
     change = types.TextDocumentContentChangePartial(
         text="🎉", range=types.Range(start=types.Position(0, end), end=types.Position(0, end))
     )

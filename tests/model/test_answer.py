@@ -20,8 +20,8 @@ def test_it_says_what_infill_says(model: Model, typed: str):
     assert (short.text, short.stopped) == (said.text, said.stopped)
     ended = said.stopped in ("line", "end-of-mask", "end-of-text")
     assert len(short.log_probabilities) == said.tokens + ended, "the token that ends it counts"
-    if not typed:
-        assert sum(short.log_probabilities[: said.tokens]) == pytest.approx(said.log_probability, abs=1e-4)
+    assert sum(short.log_probabilities[: said.tokens]) == pytest.approx(said.log_probability, abs=1e-4)
+    assert [chance for _, chance in said.chances] == pytest.approx(short.log_probabilities[: said.tokens], abs=1e-4)
     assert short.probability == pytest.approx(np.exp(np.mean(short.log_probabilities)))
 
 

@@ -391,6 +391,15 @@ def test_log_probability_is_that_of_the_generated_tokens(tokenizer: Tokenizer) -
     assert answer.log_probability == pytest.approx(2 * one, abs=1e-4)
 
 
+def test_chances_say_where_each_token_ends(tokenizer: Tokenizer) -> None:
+    answer = said(tokenizer, [*tokenizer.encode("é x"), tokenizer.sentinels.end])
+    assert answer.text == "é x"
+    ends = [end for end, _ in answer.chances]
+    assert (len(ends), ends[-1]) == (answer.tokens, len(answer.text))
+    assert ends == sorted(ends)
+    assert sum(chance for _, chance in answer.chances) == pytest.approx(answer.log_probability)
+
+
 @pytest.mark.parametrize("looks", range(6))
 def test_the_stop_flag_is_looked_at_before_every_token(tokenizer: Tokenizer, looks: int) -> None:
     """Once before the prompt, which is one chunk here, and once before each further token."""

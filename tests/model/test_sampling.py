@@ -19,7 +19,7 @@ def draws(sampling: Sampling, allowed: np.ndarray | None = None, times: int = 30
 def test_greedy_takes_the_likeliest_of_those_allowed() -> None:
     rng = np.random.default_rng(0)
     assert choose(SCORES, Sampling(), rng) == (0, pytest.approx(np.log(0.5), abs=1e-6))
-    assert choose(SCORES, Sampling(), rng, np.array([3, 2])) == (2, pytest.approx(np.log(0.15), abs=1e-6))
+    assert choose(SCORES, Sampling(), rng, np.array([3, 2])) == (2, pytest.approx(np.log(0.15 / 0.25), abs=1e-6))
 
 
 def test_sampling_follows_the_probabilities() -> None:

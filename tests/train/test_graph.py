@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from incoder_model.checkpoint import CONFIG, GRAPH, TOKENIZER, WEIGHTS
+from incoder_model.checkpoint import CONFIG, GRAPH, GRAPH_VNNI, TOKENIZER, WEIGHTS
 from incoder_model.infill import InfillRequest, infill
 from incoder_model.loading import load_model
 from incoder_train.bundle import SUMS, sums
@@ -40,6 +40,19 @@ def test_in_place_with_the_sums(model_directory: Path, tmp_path: Path) -> None:
         assert (folder / SUMS).read_bytes() == sums({**files, GRAPH: (folder / GRAPH).read_bytes()})
     assert {path.name for path in folder.iterdir()} == {*files, GRAPH, SUMS, "MODEL_CARD.md"}
     assert load_model(folder, "onnx")
+
+
+def test_the_second_graph_comes_and_goes(
+    model_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(model_directory, tmp_path / "m")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / SUMS).write_bytes(sums(files))
+    for gains, names in ((True, {GRAPH, GRAPH_VNNI}), (False, {GRAPH})):
+        monkeypatch.setattr("incoder_model.onnx_graph.gains", lambda *_, gains=gains: gains)
+        assert convert(folder, folder).exit_code == 0
+        assert {path.name for path in folder.glob("*.onnx")} == names
+        assert (folder / SUMS).read_bytes() == sums({**files, **{name: (folder / name).read_bytes() for name in names}})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
     config.json, model.safetensors, tokenizer.json    the model
     model.onnx         its graph for ONNX Runtime, without weights
+    model.vnni.onnx    where it is faster, another one for processors with whole-number products
     provenance.json    what it was made of, and what its weights lost in storage: for programs
     MODEL_CARD.md      the same with its scores: for people
     SHA256SUMS         of the files above; `sha256sum -c SHA256SUMS` checks them
@@ -27,11 +28,12 @@ from incoder_model.checkpoint import (
     BUNDLED,
     CONFIG,
     GRAPH,
+    GRAPH_VNNI,
     TOKENIZER,
     WEIGHTS,
     ModelDirectoryError,
     as_network,
-    graph_file,
+    graph_files,
     load_transformer,
     model_files,
     write_directory,
@@ -45,7 +47,7 @@ from incoder_train.training.metrics import METRICS, read_metrics
 from incoder_train.training.start import RECIPE
 
 PROVENANCE, CARD, SUMS = "provenance.json", "MODEL_CARD.md", "SHA256SUMS"
-FILES = {CONFIG, WEIGHTS, TOKENIZER, GRAPH, PROVENANCE, CARD, SUMS}
+FILES = {CONFIG, WEIGHTS, TOKENIZER, GRAPH, GRAPH_VNNI, PROVENANCE, CARD, SUMS}
 LARGEST = 80_000_000  # bytes of all files together: what a package may carry
 DTYPES = {"int8": torch.int8, "bf16": torch.bfloat16}
 OF_CORPUS = ("name", "documents", "bytes", "splits", "languages", "archives", "options", "stages", "content_sha256")
@@ -76,7 +78,7 @@ def write_bundle(
     except ValueError as error:
         raise UserError(f"{checkpoint / WEIGHTS} cannot be stored in int8: {error}; bundle an earlier one") from None
     try:
-        files[GRAPH] = graph_file(model.config, BytesIO(files[WEIGHTS]))
+        files |= graph_files(model.config, BytesIO(files[WEIGHTS]))
     except ValueError as error:
         raise UserError(
             f"{checkpoint} cannot be run by ONNX Runtime: {error}; bundle a model of another shape"

@@ -1,4 +1,4 @@
-// The settings page of package.json from the server's settings: `{group: {name: JSON schema}}` comes in, VS Code's
+// The settings page of package.json from the server's settings: `[{group, settings: [{name, JSON schema}]}]` comes in, VS Code's
 // `contributes.configuration` goes out. Pure, so that a test and settings.mjs share it.
 
 const OWN = {
@@ -24,18 +24,17 @@ const OWN = {
 export const RESTRICTED = ["incoder.command", "incoder.wheels", "incoder.model", "incoder.backend"];
 
 export function configuration(groups) {
-  const sections = Object.entries(groups).map(([title, settings]) => ({
-    title,
-    properties: Object.fromEntries(Object.entries(settings).map(([name, schema]) => property(`incoder.${name}`, schema))),
-  }));
+  const sections = groups.map(({ group, settings }) => ({ title: group, properties: Object.fromEntries(settings.map(property)) }));
   return [...sections, { title: "Server", properties: OWN }].map((section, order) => ({ ...section, order }));
 }
 
-function property(name, { description, enumDescriptions, ...schema }) {
+function property({ name, description, enumDescriptions, ...schema }) {
+  const key = `incoder.${name}`;
   const described = {
     ...schema,
     ...(description && { markdownDescription: description }),
     ...(enumDescriptions && { markdownEnumDescriptions: enumDescriptions }),
+    scope: RESTRICTED.includes(key) ? "machine-overridable" : "resource",
   };
-  return [name, RESTRICTED.includes(name) ? { ...described, scope: "machine-overridable" } : described];
+  return [key, described];
 }

@@ -10,25 +10,12 @@ export function settingNames(extension: vscode.Extension<unknown>): string[] {
   return groups.flatMap((group) => Object.keys(group.properties)).map((name) => name.slice(SECTION.length + 1));
 }
 
-/** What a session of the server is told; remembers what it has heard of. */
-export class ServerSettings {
-  private readonly sent = new Set<string>();
-
-  constructor(private readonly names: readonly string[]) {}
-
-  values(): Values {
-    const configuration = vscode.workspace.getConfiguration(SECTION);
-    const inspected = this.names.map((name): [string, Inspected] => [name, configuration.inspect(name) ?? {}]);
-    const values = toSend(Object.fromEntries(inspected), this.sent);
-    Object.keys(values).forEach((name) => this.sent.add(name));
-    return "model" in values ? { ...values, model: absolute(values["model"]) } : values;
-  }
-
-  /** For a server that has just started and has heard of nothing. */
-  afresh(): Values {
-    this.sent.clear();
-    return this.values();
-  }
+/** What the server is told of a folder, or of the whole window. `names`: of all our settings. */
+export function serverValues(names: readonly string[], folder?: vscode.Uri): Values {
+  const configuration = vscode.workspace.getConfiguration(SECTION, folder);
+  const inspected = names.map((name): [string, Inspected] => [name, configuration.inspect(name) ?? {}]);
+  const values = toSend(Object.fromEntries(inspected));
+  return "model" in values ? { ...values, model: absolute(values["model"]) } : values;
 }
 
 export function get<T>(name: string): T | undefined {

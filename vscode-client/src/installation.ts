@@ -56,7 +56,9 @@ export function perform(step: Step, cwd: string, write: (text: string) => void, 
     });
     const keep = (text: string): void => {
       output += text;
-      write(text.trimEnd());
+      if (text.trim()) {
+        write(text.trimEnd());
+      }
     };
     child.stdout?.on("data", keep);
     child.stderr?.on("data", keep);

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import * as vscode from "vscode";
 import { type LanguageClient, State } from "vscode-languageclient/node";
 import { makeClient } from "./client";
-import { ServerSettings, settingNames } from "./configuration";
+import { settingNames } from "./configuration";
 import { findServer, type Server } from "./find";
 import { places } from "./places";
 import type { Decision } from "./restarts";
@@ -12,7 +12,8 @@ import type { Shown, Status } from "./statusText";
 
 export class Session {
   private current: LanguageClient | undefined;
-  private readonly settings: ServerSettings;
+  private helped = false;
+  private readonly settings: readonly string[];
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -20,7 +21,7 @@ export class Session {
     private readonly bar: StatusBar,
     private readonly missing: () => Promise<void>,
   ) {
-    this.settings = new ServerSettings(settingNames(context.extension));
+    this.settings = settingNames(context.extension);
   }
 
   /** Where it runs. */
@@ -76,20 +77,21 @@ export class Session {
     const client = makeClient(server, { log, settings, folder, died: (decision) => this.died(decision) });
     this.current = client;
     client.onNotification("incoder/status", (status: Status) => this.bar.show(status));
-    client.onDidChangeState(({ newState }) => this.changed(newState));
+    client.onDidChangeState(({ newState }) => this.changed(newState, server));
+    this.helped = false;
     try {
       await client.start();
       this.focus(vscode.window.activeTextEditor);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.error(`The server did not start: ${reason}`);
-      this.bar.show({ state: "stopped", message: "The server did not start; the log says why." });
-      void this.offerHelp(`InCoder's server did not start. It was to be started by ${server.origin}.`);
+      log.error(`The server did not start: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
-  private changed(state: State): void {
-    if (state === State.Starting) {
+  private changed(state: State, server: Server): void {
+    if (state === State.StartFailed) {
+      this.bar.show({ state: "stopped", message: "It did not start; the log says why." });
+      void this.offerHelp(`InCoder's server did not start. It was to be started by ${server.origin}.`);
+    } else if (state === State.Starting) {
       this.bar.show({ state: "starting", message: "" });
     } else if (state === State.Running && this.bar.last.state === "starting") {
       // A server that does not speak of its status is ready when it runs.
@@ -112,7 +114,12 @@ export class Session {
     }
   }
 
+  /** Once for each start: what fails in several ways is one failure. */
   private async offerHelp(sentence: string): Promise<void> {
+    if (this.helped) {
+      return;
+    }
+    this.helped = true;
     const chosen = await vscode.window.showWarningMessage(sentence, "Start Again", "Show Log");
     if (chosen === "Start Again") {
       await this.restart();

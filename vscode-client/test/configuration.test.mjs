@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { configuration, RESTRICTED } from "../scripts/configuration.mjs";
 
-const groups = {
-  General: {
-    mode: { type: "string", enum: ["automatic", "manual"], enumDescriptions: ["A.", "B."], default: "automatic", description: "When." },
-    model: { type: ["string", "null"], default: null, description: "Which." },
+const modes = { type: "string", enum: ["automatic", "manual"], enumDescriptions: ["A.", "B."], default: "automatic" };
+const groups = [
+  {
+    group: "General",
+    settings: [
+      { name: "mode", ...modes, description: "When." },
+      { name: "model", type: ["string", "null"], default: null, description: "Which." },
+    ],
   },
-};
+];
 
 test("each group becomes a section, in order, and the extension's own comes last", () => {
   const sections = configuration(groups);
@@ -25,6 +29,7 @@ test("help is Markdown, everything else is kept as the server says it", () => {
     default: "automatic",
     markdownDescription: "When.",
     markdownEnumDescriptions: ["A.", "B."],
+    scope: "resource",
   });
 });
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from incoder_lsp.conformance.bench import Bench
 from incoder_lsp.conformance.outcome import Failed, check, require
-from incoder_lsp.conformance.session import AUTOMATIC, INLINE, Session
+from incoder_lsp.conformance.session import INLINE, INVOKED, Session
 
 INVALID_PARAMS = -32602
 ENVELOPES = (  # how a prompt of a kind of model begins an answer, and how the answer ends
@@ -96,7 +96,7 @@ async def markup(bench: Bench) -> str:
             (f"text = '{mark}", "'\n"),
         ):
             document = session.open(left + right)
-            for item in await document.suggest(len(left), AUTOMATIC):
+            for item in await document.suggest(len(left), INVOKED):
                 seen += 1
                 text = document.inserted(item, len(left))
                 foreign = [other for other in SENTINELS if other in text and other not in document.text]

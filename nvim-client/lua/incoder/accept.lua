@@ -1,5 +1,5 @@
--- Acceptance, and all that follows from it. In: a suggestion and how much of it is wanted. Out: the edit, its consequences
--- on the server, and what is left to be shown.
+-- Acceptance, and all that follows from it. In: a suggestion and how much of it is wanted. Out: the edit, its
+-- consequences on the server, and what is left to be shown.
 local feedback = require("incoder.feedback")
 local server = require("incoder.server")
 local suggestions = require("incoder.suggestion")

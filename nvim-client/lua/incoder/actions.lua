@@ -1,5 +1,5 @@
--- The server's code actions as commands. In: the end of a kind, e.g. "docstring", at the cursor or for some lines. Out: the
--- one that fits, or the user's choice of several, carried out.
+-- The server's code actions as commands. In: the end of a kind, e.g. "docstring", at the cursor or for some lines.
+-- Out: the one that fits, or the user's choice of several, carried out.
 local server = require("incoder.server")
 local KIND = "refactor.rewrite.incoder."
 

@@ -1,4 +1,5 @@
--- Ghost text. In: a suggestion of the current buffer. Out: extmarks at the cursor that show what accepting it would add.
+-- Ghost text. In: a suggestion of the current buffer. Out: extmarks at the cursor that show what accepting it would
+-- add.
 local api = vim.api
 local suggestions = require("incoder.suggestion")
 local M = {}

@@ -1,5 +1,5 @@
--- Our own ghost text, on every Neovim. In: an attached client. Out: at most one request in flight per buffer, its answer
--- drawn at the cursor, shortened while the user types along, gone when he does not.
+-- Our own ghost text, on every Neovim. In: an attached client. Out: at most one request in flight per buffer, its
+-- answer drawn at the cursor, shortened while the user types along, gone when he does not.
 local api = vim.api
 local accept = require("incoder.accept")
 local compat = require("incoder.compat")
@@ -187,7 +187,7 @@ function M.dismiss(buf)
   return shown
 end
 
---- An automatic answer has one suggestion, as a rule, so the server is asked for more when the user wants to see another.
+--- An automatic answer has one suggestion, as a rule: who wants to see another makes us ask for more.
 ---@param buf integer
 ---@param step integer
 ---@return boolean moved

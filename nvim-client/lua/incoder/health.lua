@@ -38,8 +38,10 @@ local function program()
   end
   local line = table.concat(cmd, " ")
   if vim.fn.executable(cmd[1]) == 0 then
-    local advice = "Install it (pip install incoder-lsp), or write its whole path: setup({ cmd = { '/path/to/incoder-lsp', 'serve' } })."
-    return health.error(("`%s` cannot be run: there is no program %s"):format(line, cmd[1]), advice)
+    return health.error(("`%s` cannot be run: there is no program %s"):format(line, cmd[1]), {
+      "Install the server: docs/editors/neovim.md, step 1.",
+      "Or write its whole path: setup({ cmd = { '/path/to/incoder-lsp', 'serve' } }).",
+    })
   end
   local ask = {}
   for _, word in ipairs(cmd) do
@@ -71,10 +73,9 @@ local function attached(client)
   end
   local status = require("incoder.status")
   local known = status.of(client)
-  local report = ({ error = health.error, off = health.warn, ready = health.ok, busy = health.ok })[known and known.state]
-  local hint = report == health.error and ":Incoder log shows what the server said." or nil
-  local say = report or health.info
-  say("model: " .. status.describe(known), hint)
+  local reports = { error = health.error, off = health.warn, ready = health.ok, busy = health.ok }
+  local report = known and reports[known.state] or health.info
+  report("model: " .. status.describe(known), report == health.error and { ":Incoder log shows more." } or nil)
   for _, buf in ipairs(buffers) do
     if switch.reason(buf) then
       health.warn(("buffer %d: %s"):format(buf, switch.reason(buf)))
@@ -155,7 +156,8 @@ local function colours()
   local group = vim.api.nvim_get_hl(0, { name = "ComplHint", link = false })
   local normal = vim.api.nvim_get_hl(0, { name = "Normal", link = false })
   local field = vim.o.termguicolors and "fg" or "ctermfg"
-  local terminal = ("TERM is %s, termguicolors is %s"):format(vim.env.TERM or "not set", vim.o.termguicolors and "on" or "off")
+  local true_colours = vim.o.termguicolors and "on" or "off"
+  local terminal = ("TERM is %s, termguicolors is %s"):format(vim.env.TERM or "not set", true_colours)
   if group[field] and group[field] ~= normal[field] then
     health.ok(terminal .. "; ghost text has a colour of its own")
   else

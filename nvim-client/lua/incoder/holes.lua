@@ -1,4 +1,5 @@
--- Filling holes. In: the cursor or some lines. Out: the placeholders there filled; without any, text at the cursor itself.
+-- Filling holes. In: the cursor or some lines. Out: the placeholders there filled; without any, text at the cursor
+-- itself.
 local actions = require("incoder.actions")
 local server = require("incoder.server")
 

@@ -1,5 +1,5 @@
--- The keys that the user named. In: a key, an action. Out: an insert-mode mapping of one buffer that keeps the key's former
--- meaning wherever the action finds nothing to act on.
+-- The keys that the user named. In: a key, an action. Out: an insert-mode mapping of one buffer that keeps the key's
+-- former meaning wherever the action finds nothing to act on.
 local M = {}
 
 --- Functions of `require("incoder")` that a key can have.

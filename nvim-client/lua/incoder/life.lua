@@ -1,5 +1,5 @@
--- The server's end and its new beginning. In: the exit code of its process. Out: a server that ended by itself is started
--- again in the buffers it had, and the user is told once; one that cannot live is not started for ever.
+-- The server's end and its new beginning. In: the exit code of its process. Out: a server that ended by itself is
+-- started again in the buffers it had, and the user is told once; one that cannot live is not started for ever.
 local server = require("incoder.server")
 local M = {}
 
@@ -39,7 +39,7 @@ function M.ended(code, signal, id)
     end, deaths)
     deaths[#deaths + 1] = now
     if #deaths > PATIENCE.deaths then
-      local sentence = "the server keeps ending and is left alone now; :Incoder restart tries again, :Incoder log shows more."
+      local sentence = "the server keeps ending and is left alone now; :Incoder log shows why, :Incoder restart tries."
       return server.say(sentence, vim.log.levels.ERROR)
     end
     vim.defer_fn(function()

@@ -1,5 +1,5 @@
--- A better name for the variable at the cursor. In: the server's votes (`incoder/suggestNames`). Out: the user's choice, put
--- in all places of the variable.
+-- A better name for the variable at the cursor. In: the server's votes (`incoder/suggestNames`). Out: the user's
+-- choice, put in all places of the variable.
 local server = require("incoder.server")
 
 ---@class incoder.Names

@@ -1,6 +1,6 @@
--- Neovim 0.12's own inline completion, for those who prefer it. Neovim asks and draws; this room adds what it leaves out: a
--- superseded request is cancelled, text that no longer fits is hidden at once, a suggestion can be taken by word or by line,
--- and asked for by the user. In: an attached client. Out: the same functions as in ghost.lua.
+-- Neovim 0.12's own inline completion, for those who prefer it. Neovim asks and draws; this room adds what it leaves
+-- out: a superseded request is cancelled, text that no longer fits is hidden at once, a suggestion can be taken by
+-- word or by line, and asked for by the user. In: an attached client. Out: the same functions as in ghost.lua.
 local api = vim.api
 local accept = require("incoder.accept")
 local draw = require("incoder.draw").draw
@@ -115,7 +115,9 @@ function M.attach(client, buf)
   listen(client)
   states[buf] = { client = client, items = {} }
   enable(buf)
-  wake(buf)
+  vim.defer_fn(function() -- Neovim schedules its own part of this
+    wake(buf)
+  end, 0)
 end
 
 ---@param buf integer

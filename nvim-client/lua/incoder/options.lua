@@ -1,4 +1,5 @@
--- The options of `setup()`. In: the user's table. Out: the same, checked; a mistake is an error that names what is known.
+-- The options of `setup()`. In: the user's table. Out: the same, checked; a mistake is an error that names what is
+-- known.
 local ACTIONS = require("incoder.keymaps").ACTIONS
 local M = {}
 

@@ -1,4 +1,5 @@
--- The server as the other rooms see it. In: a buffer, a method. Out: its client, its answer; and what the user must know.
+-- The server as the other rooms see it. In: a buffer, a method. Out: its client, its answer; and what the user must
+-- know.
 local compat = require("incoder.compat")
 local M = { NAME = "incoder" }
 local METHOD_NOT_FOUND = -32601

@@ -1,5 +1,5 @@
--- How the server is. In: its notifications `incoder/status`. Out: a component for the status line, a sentence for the user,
--- and the autocommand `User IncoderStatus` at each change.
+-- How the server is. In: its notifications `incoder/status`. Out: a component for the status line, a sentence for the
+-- user, and the autocommand `User IncoderStatus` at each change.
 local server = require("incoder.server")
 local switch = require("incoder.switch")
 local M = {}
@@ -26,8 +26,8 @@ function M.of(client)
   return known[client.id]
 end
 
---- For the status line, short: "InCoder ready". Empty where no server is attached. "busy" is as wide as "ready", so that
---- nothing moves while the user types.
+--- For the status line, short: "InCoder ready". Empty where no server is attached. "busy" is as wide as "ready", so
+--- that nothing moves while the user types.
 ---@param buf? integer default: the current buffer
 ---@return string
 function M.component(buf)

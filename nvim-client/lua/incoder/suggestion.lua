@@ -1,5 +1,6 @@
 -- What the server offers, in the buffer's own terms. In: a reply of `textDocument/inlineCompletion` and the moment it
--- was asked for. Out: suggestions in byte columns, what of each is still untyped, and the edit that takes a piece of it.
+-- was asked for. Out: suggestions in byte columns, what of each is still untyped, and the edit that takes a piece of
+-- it.
 local api = vim.api
 local byteindex = require("incoder.compat").byteindex
 local M = {}
