@@ -32,6 +32,11 @@ class Conversation:
             for message in self.said("editor")
         )
 
+    def has_loaded(self) -> bool:
+        """Whether the server has loaded its model: its first progress has ended."""
+        said = (message for message in self.said("server") if message.get("method") == "$/progress")
+        return any(message["params"]["value"]["kind"] == "end" for message in said)
+
     def told(self, method: str) -> int:
         """How often the editor has said this."""
         return sum(message.get("method") == method for message in self.said("editor"))
@@ -41,13 +46,14 @@ class Conversation:
         answered = {message.get("id") for message in self.said("server") if "method" not in message}
         return sum(m.get("method") == INLINE and m["id"] not in answered for m in self.said("editor"))
 
-    def suggested(self) -> str:
-        """The text of the last suggestion; "" if there was none."""
-        asked = {message["id"] for message in self.said("editor") if message.get("method") == INLINE}
+    def suggested(self) -> tuple[int, str]:
+        """The last suggestion: where on its line it begins, in code units, and its text; "" if there was none."""
         for message in reversed(self.said("server")):
-            if message.get("id") in asked and (result := message.get("result")):
-                return (result["items"] if isinstance(result, dict) else result)[0]["insertText"]
-        return ""
+            result = "method" not in message and message.get("result")
+            items = result.get("items") if isinstance(result, dict) else result
+            if items and isinstance(items, list) and "insertText" in items[0]:
+                return items[0]["range"]["start"]["character"], items[0]["insertText"]
+        return 0, ""
 
     def edits(self) -> list[dict[str, Any]] | None:
         """Those of the last code action, the last of the file first; None before it is answered."""

@@ -91,9 +91,8 @@ class Player:
         self.neovim.api.command("silent write")
 
     def configure(self, settings: dict[str, Any]) -> None:
-        self.neovim.api.exec_lua(
-            "vim.lsp.get_clients()[1]:notify('workspace/didChangeConfiguration', { settings = { incoder = ... } })", settings
-        )
+        for name, value in settings.items():
+            self.neovim.api.exec_lua("require('incoder.server').set(vim.lsp.get_clients()[1], ...)", name, value)
 
     def choose(self, title: str) -> None:
         self.neovim.api.exec_lua(CHOOSE, title)

@@ -104,8 +104,10 @@ class Play:
         return "".join(lines).encode() if edits is not None else None
 
     def spelled_out(self, text: str) -> str:
-        """With what the server itself has answered."""
-        return text.replace(ANSWER, self.conversation.suggested()) if ANSWER in text else text
+        """With what the server itself has suggested, less what was typed of it since."""
+        before, mark, after = text.partition(ANSWER)
+        start, suggested = self.conversation.suggested() if mark else (0, "")
+        return before + suggested.removeprefix(before.rpartition("\n")[2][start:]) + after
 
     def until(self, what: str, look: Callable[[], bool], seconds: float = PATIENCE) -> None:
         deadline = time.monotonic() + seconds
@@ -191,6 +193,8 @@ class Play:
         self.current = name
         self.editor.open(self.place / name, line, character, window)
         self.until(f"the server to open {name}", lambda: self.conversation.has_opened(f"{self.place.name}/{name}"), LOADING)
+        if self.scenario.server == "model":
+            self.until("the model to be loaded", lambda: self.conversation_now().has_loaded(), LOADING)
 
     def window(self, name: str) -> None:
         self.open(name, window=True)
