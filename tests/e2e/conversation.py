@@ -26,11 +26,9 @@ class Conversation:
         return [e["pid"] for e in Conversation(self.log).entries() if e["from"] == "recorder"][-1]
 
     def has_opened(self, file: str) -> bool:
-        """Whether the server knows the file, by the end of its path."""
-        return any(
-            message.get("method") == "textDocument/didOpen" and message["params"]["textDocument"]["uri"].endswith(file)
-            for message in self.said("editor")
-        )
+        """Whether the server knows the file, or a cell of it, by the end of its path."""
+        opened = (m["params"]["textDocument"]["uri"] for m in self.said("editor") if m.get("method") == "textDocument/didOpen")
+        return any(uri.partition("#")[0].endswith(file) for uri in opened)
 
     def has_loaded(self) -> bool:
         """Whether the server has loaded its model: its first progress has ended."""

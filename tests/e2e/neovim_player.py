@@ -116,5 +116,8 @@ class Player:
     def watched(self) -> list[str]:
         return self.neovim.lua("return watched")
 
+    def picture(self, name: str) -> None:
+        """It has no screen."""
+
     def messages(self) -> list[str]:
         return self.neovim.api.vars["said"]

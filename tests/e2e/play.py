@@ -15,6 +15,7 @@ from scenarios import ANSWER, EDITS, Scenario
 
 HERE = Path(__file__).parent
 PATIENCE = 20.0  # seconds
+TELLING = ("shows", "rests", "says", "nothing", "choose", "confirm")  # the last of these makes the best picture
 LOADING = 60.0  # seconds until a model has said its first word
 
 
@@ -39,6 +40,10 @@ class Editor(Protocol):
     def watch(self) -> None: ...
     def watched(self) -> list[str]:
         """The ghost text alone as it was drawn since `watch`, each change once; "" where there was none."""
+        ...
+
+    def picture(self, name: str) -> None:
+        """Keep what is on the screen under this name."""
         ...
 
     def messages(self) -> list[str]:
@@ -78,9 +83,12 @@ class Play:
 
     def run(self) -> None:
         self.open(next(iter(self.scenario.files)))
-        for step in self.scenario.steps:
+        telling = max((k for k, step in enumerate(self.scenario.steps) if {*step} & {*TELLING}), default=-1)
+        for k, step in enumerate(self.scenario.steps):
             verb, *options = step
             getattr(self, verb)(step[verb], **{option: step[option] for option in options})
+            if k == telling:
+                self.editor.picture(self.scenario.name)
         for name in self.scenario.saved:
             self.until(f"the right {name}", lambda name=name: self.saved(name) == self.wanted(name), PATIENCE)
 

@@ -18,19 +18,19 @@ pytestmark = pytest.mark.editor
 def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     if why := missing():
         pytest.skip(why)
+    pictures = os.environ.get("INCODER_SCREENSHOTS") or tmp_path_factory.mktemp("pictures")
     with ExitStack() as stack:
-        yield Player(tmp_path_factory.mktemp("vscode"), stack)
+        yield Player(tmp_path_factory.mktemp("vscode"), Path(pictures), stack)
 
 
 @pytest.mark.parametrize("scenario", load("vscode"), ids=lambda scenario: scenario.name)
-def test_scenario(scenario: Scenario, vscode: Player, tmp_path: Path) -> None:
+def test_scenario(scenario: Scenario, vscode: Player) -> None:
     place = vscode.workspace / re.sub(r"\W+", "-", scenario.name)
     place.mkdir()
-    pictures = Path(os.environ.get("INCODER_SCREENSHOTS", tmp_path))
     vscode.prepare(command(scenario.server, vscode.folder), scenario.auto_close)
     try:
         Play(scenario, vscode, place, vscode.folder).run()
     except BaseException:
-        vscode.picture(pictures / f"{place.name}-failed.png")
+        vscode.picture(f"{scenario.name} failed")
         vscode.leave()
         raise

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -40,6 +41,7 @@ SETTINGS = {
     "chat.disableAIFeatures": True,
     "editor.minimap.enabled": False,
     "editor.wordBasedSuggestions": "off",
+    "files.autoSave": "off",  # a browser saves by itself otherwise
     "files.hotExit": "off",
 }
 
@@ -60,7 +62,8 @@ def environment() -> dict[str, str]:
 class Player:
     """One VS Code for many scenarios. `folder` is where it keeps everything; `workspace` is its only folder."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, pictures: Path, stack: ExitStack) -> None:
+        self.pictures = pictures
         self.folder, self.workspace, self.stack = folder, folder / "workspace", stack
         self.server: list[str] | None = None
         self.user: dict[str, Any] = {}
@@ -156,8 +159,8 @@ class Player:
     def shown(self) -> str:
         return self.do("call", function="shown")
 
-    def picture(self, file: Path) -> None:
-        self.do("screenshot", path=str(file))
+    def picture(self, name: str) -> None:
+        self.do("screenshot", path=str(self.pictures / (re.sub(r"\W+", "-", name) + ".png")))
 
     def watch(self) -> None:
         self.do("call", function="watch")

@@ -43,7 +43,13 @@ const COMMANDS = {
     await box.fill(place);
     await page().locator(".quick-input-list .monaco-list-row.focused", { hasText: name }).waitFor();
     await press("Enter");
-    await typedInto(name);
+    await page().locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    if (name.endsWith(".ipynb")) {
+      await page().locator(".cell-editor-container .view-lines").first().click();
+      await press("Control+End");
+    } else {
+      await typedInto(name);
+    }
   },
   type: ({ text, every }) => page().keyboard.type(text, { delay: every }),
   press: ({ key }) => press(key),
