@@ -100,6 +100,9 @@ class Player:
     def confirm(self) -> None:
         """It does not ask."""
 
+    def ready(self) -> None:
+        self.neovim.until_attached()
+
     def shown(self) -> str:
         ghosts = self.neovim.ghosts()
         if not ghosts:

@@ -33,6 +33,10 @@ class Editor(Protocol):
     def configure(self, settings: dict[str, Any]) -> None: ...
     def choose(self, title: str) -> None: ...
     def confirm(self) -> None: ...
+    def ready(self) -> None:
+        """Waits until a server that was started again is asked for suggestions."""
+        ...
+
     def shown(self) -> str:
         """The cursor's line with ghost text in it and the lines of ghost text below; "" if there is no ghost text."""
         ...
@@ -127,7 +131,7 @@ class Play:
         """The server has heard of what is done."""
         before = self.conversation.told(method)
         do()
-        self.until(f"{method} to be sent", lambda: self.conversation.told(method) > before)
+        self.until(f"{method} to be sent", lambda: self.conversation.told(method) > before, LOADING)
 
     def evidence(self) -> str:
         files = {name: (self.place / name).read_bytes() for name in self.scenario.saved}
@@ -181,6 +185,7 @@ class Play:
         os.kill(server, signal.SIGKILL)
         self.until("another server", lambda: self.conversation.server() != server)
         self.until("the file to be opened there", lambda: self.conversation_now().has_opened(f"{self.place.name}/{self.current}"))
+        self.editor.ready()
 
     def conversation_now(self) -> Conversation:
         """Since the server that runs now was started."""

@@ -70,9 +70,9 @@ class Scenario:
 
 
 def load(editor: str) -> list[Scenario]:
-    """The scenarios for one editor, those with the same server together. Raises ValueError."""
-    everything = [scenario for file in sorted(FOLDER.glob("*.toml")) for scenario in read(file)]
-    return sorted((one for one in everything if editor in one.editors), key=lambda one: SERVERS.index(one.server))
+    """The scenarios for one editor, those that fit into one window of it together. Raises ValueError."""
+    everything = [one for file in sorted(FOLDER.glob("*.toml")) for one in read(file) if editor in one.editors]
+    return sorted(everything, key=lambda one: (SERVERS.index(one.server), one.auto_close))
 
 
 def read(file: Path) -> list[Scenario]:

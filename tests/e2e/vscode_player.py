@@ -31,8 +31,6 @@ KEYS = {
 }
 KEY_BINDINGS = [
     {"key": "alt+l", "command": "editor.action.inlineSuggest.acceptNextLine"},
-    {"key": "ctrl+alt+shift+k", "command": "notifications.clearAll"},
-    {"key": "ctrl+alt+shift+w", "command": "workbench.action.closeAllEditors"},
 ]
 SETTINGS = {
     "workbench.startupEditor": "none",
@@ -65,15 +63,12 @@ class Player:
     def __init__(self, folder: Path, pictures: Path, stack: ExitStack) -> None:
         self.pictures = pictures
         self.folder, self.workspace, self.stack = folder, folder / "workspace", stack
-        self.server: list[str] | None = None
-        self.user: dict[str, Any] = {}
-        data, extensions = folder / "data", folder / "extensions"
-        for one in (self.workspace, data / "User", data / "Machine", extensions):
-            one.mkdir(parents=True)
-        (data / "User" / "keybindings.json").write_text(json.dumps(KEY_BINDINGS))
+        self.stage: tuple[list[str], bool] | None = None
+        self.data, extensions = folder / "data", folder / "extensions"
+        write(self.data / "User" / "keybindings.json", KEY_BINDINGS)
         (folder / "config.yaml").touch()
         program = [NODE, CODE_SERVER / "node_modules" / "code-server" / "out" / "node" / "entry.js"]
-        places = ["--config", folder / "config.yaml", "--user-data-dir", data, "--extensions-dir", extensions]
+        places = ["--config", folder / "config.yaml", "--user-data-dir", self.data, "--extensions-dir", extensions]
         package = folder / "incoder.vsix"
         run([NPM, "--prefix", ROOT / "vscode-client", "run", "package", "--", "--out", package])
         run([*program, *places, "--install-extension", package, "--force"])
@@ -103,29 +98,23 @@ class Player:
         return answer["is"]
 
     def prepare(self, server: list[str], auto_close: bool) -> None:
-        """For the next scenario: with the same server in the same window."""
-        closing = "languageDefined" if auto_close else "never"
-        self.user = {**SETTINGS, "editor.autoClosingBrackets": closing}
-        self.configure({})
-        # A program is the machine's, so that no project names it; code-server is a remote machine to VS Code.
-        self.write("Machine", {"incoder.command": server})
-        if server != self.server:
+        """For the next scenario: in the same window if that is the same as before."""
+        if (server, auto_close) != self.stage:
             self.leave()
-        self.server = server
+            closing = "languageDefined" if auto_close else "never"
+            write(self.data / "User" / "settings.json", {**SETTINGS, "editor.autoClosingBrackets": closing})
+            # A program is the machine's, so that no project names it; code-server is a remote machine to VS Code.
+            write(self.data / "Machine" / "settings.json", {"incoder.command": server})
+        self.stage = server, auto_close
 
     def leave(self) -> None:
         """The next file is opened in a new window."""
         self.do("close")
-        self.server = None
+        self.stage = None
+        write(self.workspace / ".vscode" / "settings.json", {})
 
     def configure(self, settings: dict[str, Any]) -> None:
-        self.user |= {f"incoder.{name}": value for name, value in settings.items()}
-        self.write("User", self.user)
-
-    def write(self, whose: str, settings: dict[str, Any]) -> None:
-        file = self.folder / "data" / whose / "settings.json"
-        file.with_suffix(".part").write_text(json.dumps(settings))
-        file.with_suffix(".part").replace(file)
+        write(self.workspace / ".vscode" / "settings.json", {f"incoder.{name}": value for name, value in settings.items()})
 
     def open(self, file: Path, line: int, character: int, window: bool = False) -> None:
         before = file.read_bytes().decode().split("\n")[line][:character]
@@ -154,7 +143,10 @@ class Player:
         self.do("choose", title=title)
 
     def confirm(self) -> None:
-        self.do("click", selector=".bulk-edit-panel .monaco-button:has-text('Apply')")
+        self.do("confirm")
+
+    def ready(self) -> None:
+        self.do("ready")
 
     def shown(self) -> str:
         return self.do("call", function="shown")
@@ -170,6 +162,12 @@ class Player:
 
     def messages(self) -> list[str]:
         return self.do("call", function="messages")
+
+
+def write(file: Path, content: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.with_suffix(".part").write_text(json.dumps(content), encoding="utf-8")
+    file.with_suffix(".part").replace(file)
 
 
 def run(command: list[Any]) -> None:

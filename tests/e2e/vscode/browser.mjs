@@ -16,13 +16,15 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const STARTED = '.statusbar-item[aria-label^="InCoder: "]:not([aria-label^="InCoder: starting"])';
 const browser = await chromium.launch({ executablePath: process.argv[2], args: ARGUMENTS });
 const context = await browser.newContext({ viewport: { width: 1200, height: 700 } });
 await context.addInitScript(inPage);
 let windows = []; // pages, the one in use first
 const page = () => windows[0];
 const press = (key) => page().keyboard.press(key);
+// Before that nothing is asked of the server, nor is it asked later.
+const started = () =>
+  page().locator('.statusbar-item[aria-label^="InCoder: "]:not([aria-label^="InCoder: starting"])').waitFor();
 const typedInto = (file) => page().locator(`.native-edit-context:focus[aria-label^="${file}"]`).waitFor({ state: "attached" }); // it has no width
 const menuLine = (title) => page().locator(".action-widget .monaco-list-row", { hasText: title });
 
@@ -34,7 +36,7 @@ const COMMANDS = {
     windows.unshift(opened);
     await opened.goto(url);
     await typedInto(name);
-    await opened.locator(STARTED).waitFor(); // before that nothing is asked, nor is it asked later
+    await started();
   },
   // `place` is FILE:LINE:COLUMN
   async open({ place, name }) {
@@ -74,6 +76,12 @@ const COMMANDS = {
       }
     }
   },
+  // What is to be confirmed is not ticked; the first box is for the whole file.
+  async confirm() {
+    await page().locator(".bulk-edit-panel .edit-checkbox").first().click();
+    await page().locator(".bulk-edit-panel .monaco-button", { hasText: "Apply" }).click();
+  },
+  ready: () => started(),
   click: ({ selector }) => page().locator(selector).first().click(),
   html: ({ selector }) => page().locator(selector).evaluateAll((nodes) => nodes.map((node) => node.outerHTML)),
   call: ({ function: name }) => page().evaluate((called) => window.incoder[called](), name),
