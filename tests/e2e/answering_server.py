@@ -17,7 +17,6 @@ from typing import Any
 import scripted_server
 
 ANSWERS: dict[str, Any] = json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))
-SCRIPTS = scripted_server.SCRIPT
 METHOD_NOT_FOUND = -32601
 
 
@@ -43,10 +42,8 @@ class Server(scripted_server.Server):
     def on_shutdown(self, request: Any, params: None) -> None:
         scripted_server.send(id=request, result=None)
 
-    def on_textDocument_inlineCompletion(self, request: Any, params: dict[str, Any]) -> None:  # noqa: N802
-        kind = "invoked" if params["context"]["triggerKind"] == 1 else "automatic"
-        scripted_server.SCRIPT = SCRIPTS.get(kind, {})
-        super().on_textDocument_inlineCompletion(request, params)
+    def script(self, params: dict[str, Any]) -> Any:
+        return super().script(params).get("invoked" if params["context"]["triggerKind"] == 1 else "automatic", {})
 
     def on_workspace_executeCommand(self, request: Any, params: dict[str, Any]) -> None:  # noqa: N802
         if params["command"] == "test.die":

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(Path(__file__).parent))
 PLUGIN = ROOT / "nvim-client"
 NATIVE_NAMESPACE, GHOST_NAMESPACE = "nvim.lsp.inline_completion", "incoder"
 # Which Neovim, and which of the plug-in's two engines shows the text there.
@@ -117,7 +118,7 @@ class Neovim:
         }
         self.process = subprocess.Popen(
             [self.binary, "--clean", "-u", str(init), "--headless", "-n", "--listen", str(socket), str(file)],
-            env={**os.environ, **environment, "XDG_RUNTIME_DIR": str(self.folder)},
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

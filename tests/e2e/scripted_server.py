@@ -1,8 +1,9 @@
 """A language server whose suggestions are written down beforehand: the test double for the model's words, nothing else.
 
 In: `scripted_server.py SCRIPT LOG`. SCRIPT is JSON, `{text of the line left of the cursor: [item, ...]}`, where an item is
-`{"text": ..., "back": n, "over": m, "delay": seconds, "deaf": true}`: the range reaches n code units back and m on from the
-cursor, and a deaf one is not cancelled.
+`{"text": ..., "back": n, "over": m, "delay": seconds, "deaf": true, "along": true}`: the range reaches n code units back and m
+on from the cursor, a deaf one is not cancelled, and of one that goes along the rest is suggested when its beginning was typed.
+The script is read afresh at each request.
 Out: the answers over stdio, null for a line that is not in the script; LOG gets one JSON line for each request when it
 was answered or cancelled. It needs the standard library alone, so that it starts at once.
 """
@@ -13,10 +14,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-SCRIPT: dict[str, list[dict[str, Any]]] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-LOG = Path(sys.argv[2])
+SCRIPT, LOG = Path(sys.argv[1]), Path(sys.argv[2])
 CODEC = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}
 CANCELLED = -32800
+Script = dict[str, list[dict[str, Any]]]
 
 
 def read() -> dict[str, Any] | None:
@@ -34,6 +35,18 @@ def send(**message: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def suggestions(script: Script, left: str) -> list[dict[str, Any]] | None:
+    along = [
+        {**item, "text": item["text"][len(typed) :]}
+        for beginning, items in script.items()
+        if left.startswith(beginning)
+        for typed in [left[len(beginning) :]]
+        for item in items
+        if "along" in item and item["text"].startswith(typed) and item["text"] != typed
+    ]
+    return script.get(left) or along or None
+
+
 class Server:
     def __init__(self) -> None:
         self.encoding = "utf-16"
@@ -48,6 +61,9 @@ class Server:
                 handler(message.get("id"), message.get("params"))
             elif "method" in message and "id" in message:
                 send(id=message["id"], result=None)
+
+    def script(self, params: dict[str, Any]) -> Script:
+        return json.loads(SCRIPT.read_text(encoding="utf-8"))
 
     def on_initialize(self, request: Any, params: dict[str, Any]) -> None:
         self.encoding = params["capabilities"].get("general", {}).get("positionEncodings", ["utf-16"])[0]
@@ -68,7 +84,7 @@ class Server:
         line = self.texts[params["textDocument"]["uri"]].split("\n")[row]
         codec, width = CODEC[self.encoding]
         left = line.encode(codec)[: character * width].decode(codec)
-        items = SCRIPT.get(left)
+        items = suggestions(self.script(params), left)
         answer = items and [
             {
                 "insertText": item["text"],

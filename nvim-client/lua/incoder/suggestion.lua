@@ -135,6 +135,7 @@ function M.insert(suggestion, unit)
     end
   end
 
+  vim.cmd("let &g:undolevels = &g:undolevels") -- as CTRL-G u does: undo takes this back, not what was typed before it
   local now = M.moment()
   local lines = vim.split(piece, "\n", { plain = true })
   api.nvim_buf_set_text(0, now.row, now.col, now.row, now.col + swallowed, lines)
