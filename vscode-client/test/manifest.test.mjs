@@ -53,3 +53,12 @@ test("the pages of the walkthrough are there", () => {
 test("nothing says where packages were fetched from", () => {
   assert.ok(!read("package-lock.json").includes("resolved"));
 });
+
+test("the pictures are the manual's, from the real editor", () => {
+  for (const name of ["suggestion", "menu", "fill-holes"]) {
+    const [ours, manual] = [`../media/${name}.png`, `../../docs/images/vscode-${name}.png`].map((path) =>
+      readFileSync(new URL(path, import.meta.url)),
+    );
+    assert.ok(ours.equals(manual), `copy docs/images/vscode-${name}.png to media/${name}.png`);
+  }
+});
