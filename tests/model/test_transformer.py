@@ -1,12 +1,18 @@
 """The network against an independent one, Hugging Face's XGLM, with the same random weights; and its size, counted."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
-from transformers import XGLMConfig, XGLMForCausalLM
 
 from incoder_model.config import PRESETS, ModelConfig
 from incoder_model.transformer import KVCache, SelfAttention, Transformer, initialise, position_table
 from incoder_model.xglm import HEAD, xglm_config, xglm_name
+
+if TYPE_CHECKING:
+    from transformers import XGLMForCausalLM
 
 TOLERANCE = 1e-4  # of any logit, in float32
 
@@ -29,6 +35,8 @@ def randomise(model: Transformer) -> Transformer:
 
 @pytest.fixture(scope="module", params=[SMALL, THIN], ids=["small", "shaped as 1.3B"])
 def pair(request: pytest.FixtureRequest) -> tuple[Transformer, XGLMForCausalLM]:
+    from transformers import XGLMConfig, XGLMForCausalLM
+
     config: ModelConfig = request.param
     ours = randomise(Transformer(config))
     with torch.device("meta"):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,11 @@ def source(tmp_path: Path) -> Path:
 # --- infill ------------------------------------------------------------------------------------------------------
 
 
-def test_a_filled_file_through_a_pipe_is_the_file_and_the_hole(source: Path, model_directory: Path) -> None:
+def test_a_filled_file_through_a_pipe_is_the_file_and_the_hole(
+    source: Path, directories: Callable[[str, str], Path]
+) -> None:
     """In a real process, whose output is no terminal and whose locale is not UTF-8."""
+    model = directories("three heads", "fp32")  # it has its graph: no torch is imported
     code = "from incoder_train.cli import app; app()"
     command = [
         sys.executable,
@@ -51,7 +55,7 @@ def test_a_filled_file_through_a_pipe_is_the_file_and_the_hole(source: Path, mod
         "--at",
         "3:4",
         "--model",
-        model_directory,
+        model,
         "--max-tokens",
         "6",
     ]
@@ -59,7 +63,7 @@ def test_a_filled_file_through_a_pipe_is_the_file_and_the_hole(source: Path, mod
     result = subprocess.run(command, capture_output=True, timeout=120, check=True, env=environment)
     left, typed, right = AWKWARD.partition("x =")
     request = InfillRequest(left, right, header(file_attributes("a.py")), typed, max_tokens=6)
-    hole = infill(load_model(model_directory), request)
+    hole = infill(load_model(model), request)
     assert hole.text
     assert result.stdout == (left + typed + hole.text + right).encode()
     assert result.stderr == b""
