@@ -171,7 +171,7 @@ class Play:
         self.until(f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == self.spelled_out(text))
 
     def nothing(self, seconds: float) -> None:
-        self.until("the last answer", lambda: not self.conversation.unanswered())
+        self.until("no ghost text", lambda: not self.conversation.unanswered() and not self.editor.shown())
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert not self.editor.shown(), f"there is ghost text: {self.editor.shown()!r}"
