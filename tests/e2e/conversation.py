@@ -27,7 +27,9 @@ class Conversation:
 
     def has_opened(self, file: str) -> bool:
         """Whether the server knows the file, or a cell of it, by the end of its path."""
-        opened = (m["params"]["textDocument"]["uri"] for m in self.said("editor") if m.get("method") == "textDocument/didOpen")
+        opened = (
+            m["params"]["textDocument"]["uri"] for m in self.said("editor") if m.get("method") == "textDocument/didOpen"
+        )
         return any(uri.partition("#")[0].endswith(file) for uri in opened)
 
     def has_loaded(self) -> bool:
@@ -62,4 +64,6 @@ class Conversation:
         changes = (answers[-1].get("result") or {}).get("edit") or {}
         edits = [one for document in changes.get("documentChanges", []) for one in document["edits"]]
         edits += [one for ones in changes.get("changes", {}).values() for one in ones]
-        return sorted(edits, key=lambda one: (one["range"]["start"]["line"], one["range"]["start"]["character"]), reverse=True)
+        return sorted(
+            edits, key=lambda one: (one["range"]["start"]["line"], one["range"]["start"]["character"]), reverse=True
+        )

@@ -22,7 +22,10 @@ CONFIG = """
 require("incoder").setup({
   cmd = %s,
   filetypes = { "python", "sh", "env" },
-  keymaps = { accept = "<Tab>", accept_word = "<C-Right>", accept_line = "<C-e>", dismiss = "<C-]>", next = "<M-n>", prev = "<M-p>" },
+  keymaps = {
+    accept = "<Tab>", accept_word = "<C-Right>", accept_line = "<C-e>",
+    dismiss = "<C-]>", next = "<M-n>", prev = "<M-p>",
+  },
 })
 vim.o.virtualedit = "onemore" -- the cursor may stand behind a line's end before insert mode begins
 vim.g.said = {}

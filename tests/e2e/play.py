@@ -168,10 +168,12 @@ class Play:
         self.until("ghost text", lambda: not self.conversation.unanswered() and bool(self.editor.shown()))
 
     def holds(self, text: str) -> None:
-        self.until(f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == self.spelled_out(text))
+        self.until(
+            f"a file of {text!r}", lambda: self.saved(self.current).decode().rstrip("\r\n") == self.spelled_out(text)
+        )
 
     def nothing(self, seconds: float) -> None:
-        self.until("the last answer", lambda: not self.conversation.unanswered())
+        self.until("no ghost text", lambda: not self.conversation.unanswered() and not self.editor.shown())
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert not self.editor.shown(), f"there is ghost text: {self.editor.shown()!r}"
@@ -184,7 +186,10 @@ class Play:
         server = self.conversation.server()
         os.kill(server, signal.SIGKILL)
         self.until("another server", lambda: self.conversation.server() != server)
-        self.until("the file to be opened there", lambda: self.conversation_now().has_opened(f"{self.place.name}/{self.current}"))
+        self.until(
+            "the file to be opened there",
+            lambda: self.conversation_now().has_opened(f"{self.place.name}/{self.current}"),
+        )
         self.editor.ready()
 
     def conversation_now(self) -> Conversation:
@@ -205,7 +210,9 @@ class Play:
         _, line, character = self.scenario.text(name)
         self.current = name
         self.editor.open(self.place / name, line, character, window)
-        self.until(f"the server to open {name}", lambda: self.conversation.has_opened(f"{self.place.name}/{name}"), LOADING)
+        self.until(
+            f"the server to open {name}", lambda: self.conversation.has_opened(f"{self.place.name}/{name}"), LOADING
+        )
         if self.scenario.server == "model":
             self.until("the model to be loaded", lambda: self.conversation_now().has_loaded(), LOADING)
 

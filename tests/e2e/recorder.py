@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 
-def relay(name: str, source: BinaryIO, target: BinaryIO, log: int) -> None:
+def relay(name: str, source: IO[bytes], target: IO[bytes], log: int) -> None:
     """Each message is written down before it is passed on, so that whoever sees its effect finds it in the log."""
     while head := source.readline():
         length = 0

@@ -1,18 +1,22 @@
 """What a person does in an editor and what must come of it, as data: scenarios/*.toml in, checked Scenarios out.
 
-Each file of scenarios is a list of `[[scenario]]`, with the fields of Scenario below. `‸` marks the cursor in the first file
-and in each file that is opened later. `⟨5 times x⟩` is `xxxxx`. `⟨answer⟩` stands for what the server itself has suggested, `⟨edits⟩` for
-the file with the edits of the server's code action, `⟨edits, if any⟩` if it may have none. A step is a table with one of the verbs of STEPS, and its options.
+Each file of scenarios is a list of `[[scenario]]`, with the fields of Scenario below. In their texts
+`‸` marks the cursor, in the first file and in each that is opened later,
+`⟨5 times x⟩` is `xxxxx`,
+`⟨answer⟩` stands for what the server itself has suggested, less what was typed of it since,
+`⟨edits⟩` for the file with the edits of the server's code action; `⟨edits, if any⟩` if it may have none.
+A step is a table with one of the verbs of STEPS, and its options.
 """
 
 import re
+import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ImportError:  # Python 3.10
+else:
     import tomli as tomllib
 
 FOLDER = Path(__file__).with_name("scenarios")

@@ -26,8 +26,8 @@ def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
 @pytest.mark.parametrize("scenario", load("vscode"), ids=lambda scenario: scenario.name)
 def test_scenario(scenario: Scenario, vscode: Player) -> None:
     place = vscode.workspace / re.sub(r"\W+", "-", scenario.name)
-    place.mkdir()
     vscode.prepare(command(scenario.server, vscode.folder), scenario.auto_close)
+    place.mkdir(parents=True)
     try:
         Play(scenario, vscode, place, vscode.folder).run()
     except BaseException:

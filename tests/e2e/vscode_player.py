@@ -54,7 +54,11 @@ def missing() -> str | None:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": f"{NODE.parent}:{NPM.parent}:{os.environ['PATH']}", "NODE_PATH": str(CODE_SERVER / "node_modules")}
+    return {
+        **os.environ,
+        "PATH": f"{NODE.parent}:{NPM.parent}:{os.environ['PATH']}",
+        "NODE_PATH": str(CODE_SERVER / "node_modules"),
+    }
 
 
 class Player:
@@ -76,7 +80,9 @@ class Player:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         options = ["telemetry", "update-check", "workspace-trust", "getting-started-override"]
-        self.start([*program, *places, "--auth", "none", "--bind-addr", self.address, *(f"--disable-{o}" for o in options)])
+        self.start(
+            [*program, *places, "--auth", "none", "--bind-addr", self.address, *(f"--disable-{o}" for o in options)]
+        )
         self.browser = self.start([NODE, Path(__file__).parent / "vscode" / "browser.mjs", shutil.which("chromium")])
         stack.callback(self.browser.communicate, timeout=20)  # it ends with its input, after it has closed its windows
         until_healthy(f"http://{self.address}/healthz")
@@ -114,7 +120,9 @@ class Player:
         write(self.workspace / ".vscode" / "settings.json", {})
 
     def configure(self, settings: dict[str, Any]) -> None:
-        write(self.workspace / ".vscode" / "settings.json", {f"incoder.{name}": value for name, value in settings.items()})
+        write(
+            self.workspace / ".vscode" / "settings.json", {f"incoder.{name}": value for name, value in settings.items()}
+        )
 
     def open(self, file: Path, line: int, character: int, window: bool = False) -> None:
         before = file.read_bytes().decode().split("\n")[line][:character]
@@ -177,13 +185,17 @@ def run(command: list[Any]) -> None:
 
 def until_healthy(address: str) -> None:
     deadline = time.monotonic() + 30
-    while True:
-        try:
-            urlopen(address).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, "code-server did not start"
-            time.sleep(0.1)
+    while not answers(address):
+        assert time.monotonic() < deadline, "code-server did not start"
+        time.sleep(0.1)
+
+
+def answers(address: str) -> bool:
+    try:
+        urlopen(address).close()
+        return True
+    except OSError:
+        return False
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -82,8 +82,6 @@ const COMMANDS = {
     await page().locator(".bulk-edit-panel .monaco-button", { hasText: "Apply" }).click();
   },
   ready: () => started(),
-  click: ({ selector }) => page().locator(selector).first().click(),
-  html: ({ selector }) => page().locator(selector).evaluateAll((nodes) => nodes.map((node) => node.outerHTML)),
   call: ({ function: name }) => page().evaluate((called) => window.incoder[called](), name),
   async screenshot({ path }) {
     await page().screenshot({ path });
