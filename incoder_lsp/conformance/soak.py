@@ -28,11 +28,12 @@ PATIENCE = 60.0  # seconds for the last reply of a burst
 
 
 class Writer:
-    """Types into a few documents of a session, each beginning with one of `start`."""
+    """Types into a few documents of a session, each beginning with one of `start`; else they are as long as they will ever
+    get, because a server's caches are full only then."""
 
     def __init__(self, session: Session, rng: random.Random, start: list[str] | None = None):
         self.session, self.rng = session, rng
-        self.documents = [session.open(text) for text in start or [left + right for left, right in PLACES[:DOCUMENTS]]]
+        self.documents = [session.open(text) for text in start or map(_long, PLACES[:DOCUMENTS])]
 
     async def write(self, requests: int) -> None:
         """Raises Failed where a request is not answered exactly once, or with an error that is no cancellation."""
@@ -65,6 +66,11 @@ class Writer:
             document.edit(places[len(places) // 2], len(text), "") if (places := _places(text)) else None
         else:
             document.edit(*texts.edit(self.rng, text))
+
+
+def _long(place: tuple[str, str]) -> str:
+    text = "".join(place)
+    return text * (LONGEST // len(text))
 
 
 def soak(requests: int) -> Check:

@@ -42,6 +42,8 @@ def quiet_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4
+    # No two keys have the same shapes; what would be kept for each of them grows for thousands of keys, and speeds up none.
+    options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     return options
 
 
