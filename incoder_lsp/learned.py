@@ -15,13 +15,13 @@ import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from incoder_lsp.folders import users_folder
 from incoder_lsp.parent import is_alive
 
 RECORD, MODEL, JUDGEMENT = "learned.json", "model", "judgement.json"
@@ -34,16 +34,8 @@ class Busy(Exception):  # noqa: N818 - it passes
 
 
 def data_folder() -> Path:
-    """Where the user's own data is on this platform, whether or not there is any of ours."""
-    if base := os.environ.get("XDG_DATA_HOME"):
-        folder = Path(base)
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    else:
-        folder = Path.home() / ".local" / "share"
-    return folder / "incoder"
+    """Where the user's own data is, whether or not there is any."""
+    return users_folder("data")
 
 
 def learned_model(data: Path, folder: Path) -> Path | None:

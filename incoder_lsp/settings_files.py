@@ -7,11 +7,12 @@ that the code is sent to, nor has it a word against what its user keeps silent. 
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from incoder_lsp.folders import users_folder
 
 if TYPE_CHECKING:
     from incoder_lsp.settings import Settings, Values
@@ -36,16 +37,8 @@ class Unreadable(Exception):  # noqa: N818 - what it says is said to the user, a
 
 
 def user_file() -> Path:
-    """Where the user's own settings are on this platform, whether or not there are any."""
-    if base := os.environ.get("XDG_CONFIG_HOME"):
-        folder = Path(base)
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
-    else:
-        folder = Path.home() / ".config"
-    return folder / "incoder" / "config.toml"
+    """Where the user's own settings are, whether or not there are any."""
+    return users_folder("config") / "config.toml"
 
 
 def read_user_file(file: Path) -> tuple[Values, list[str]]:

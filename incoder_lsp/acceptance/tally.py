@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from incoder_lsp.folders import users_folder
+
 FORMAT = 1
 COUNTS = (
     "shown",
@@ -66,14 +68,8 @@ def language_of(path: str) -> str:
 
 
 def statistics_path() -> Path:
-    """Where the numbers are kept: in the folder that the platform has for a program's state."""
-    if state := os.environ.get("XDG_STATE_HOME"):
-        return Path(state, "incoder", "statistics.json")
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home(), "incoder", "statistics.json")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "incoder" / "statistics.json"
-    return Path.home() / ".local" / "state" / "incoder" / "statistics.json"
+    """Where the numbers are kept."""
+    return users_folder("state") / "statistics.json"
 
 
 def read_statistics(path: Path) -> tuple[str, Languages]:

@@ -7,18 +7,21 @@ user has stopped typing.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from incoder_lsp.actions.action import View
+from incoder_lsp.actions.action import Stop, View
 from incoder_lsp.actions.annotate import Hint, hints_of, imports, is_sure, moved
 from incoder_lsp.actions.annotation import names_for
 from incoder_lsp.actions.edits import position_at, text_edit
 from incoder_lsp.actions.kept import Kept, Key
-from incoder_lsp.actions.running import Session, Stale, encoding_of, view_of
+from incoder_lsp.actions.running import Session, Stale, encoding_of, found_once, view_of
 from incoder_lsp.actions.source import Function
 from incoder_lsp.logs import describe, log
+
+if TYPE_CHECKING:
+    from incoder_model.infill import Model
 
 IDLE = 0.7  # seconds without a change before the model is asked
 
@@ -50,19 +53,10 @@ async def inlay_hint(ls: Session, params: types.InlayHintParams) -> list[types.I
 
 
 async def _hints(ls: Session, view: View, function: Function) -> list[Hint]:
-    """One job for each function, so that completions do not wait for a page of them."""
-    kept = ls.kept_hints.of(view, function)
-    if kept is not None:
-        return kept
-    document = ls.documents.get(view.uri)
-    if document is None or document.version != view.version:
-        raise Stale
-    hints = await ls.running.run(
-        ls, view.uri, "", lambda model, stop: [*filter(is_sure, hints_of(model, view, function, stop))], lambda _: ""
-    )
-    if hints is not None:
-        ls.kept_hints.keep(view, function, hints)
-    return hints or []
+    def find(model: Model, stop: Stop) -> list[Hint]:
+        return [*filter(is_sure, hints_of(model, view, function, stop))]
+
+    return await found_once(ls, view, function, ls.kept_hints, find)
 
 
 def _shown(ls: Session, view: View, hint: Hint) -> types.InlayHint:

@@ -12,15 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from incoder_lsp.actions.action import Stop, View
 from incoder_lsp.actions.edits import range_at
-from incoder_lsp.actions.source import Source, unified
-from incoder_lsp.documents import Document, Encoding
+from incoder_lsp.actions.source import Function, Source, unified
+from incoder_lsp.documents import Document, Encoding, path_of
 from incoder_lsp.infiller import Infiller, own_model
 from incoder_lsp.progress import showing
 from incoder_lsp.worker import Worker
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from incoder_lsp.configuration import Configuration
     from incoder_model.infill import Model
 
+Finding = TypeVar("Finding")
 Result = TypeVar("Result")
 Job = Callable[["Model", Stop], Result]
 
@@ -119,7 +119,7 @@ def view_of(ls: Session, uri: str, ranges: Sequence[types.Range]) -> View | None
     document = ls.documents.get(uri)
     if document is None:
         return None
-    source = ls.running.source_of(uri, unquote(uri.partition(":")[2].removeprefix("//")), document)
+    source = ls.running.source_of(uri, path_of(uri), document)
     places = tuple(range_at(source, one, encoding_of(ls)) for one in ranges)
     return View(uri, document.version, source, places, ls.configuration.settings_of(uri))
 
@@ -141,3 +141,20 @@ async def _show(
         await asyncio.wait({task})
         if not task.cancelled() and task.exception() is None and (result := task.result()) is not None:
             progress.last = sentence(result)
+
+
+async def found_once(
+    ls: Session, view: View, function: Function, kept: Kept[Finding], find: Callable[[Model, Stop], list[Finding]]
+) -> list[Finding]:
+    """What is kept of a function, or what `find` makes of the model now. One job for each function, so that completions do not
+    wait for a page of them. Raises Stale."""
+    known = kept.of(view, function)
+    if known is not None:
+        return known
+    document = ls.documents.get(view.uri)
+    if document is None or document.version != view.version:
+        raise Stale
+    found = await ls.running.run(ls, view.uri, "", find, lambda _: "")
+    if found is not None:
+        kept.keep(view, function, found)
+    return found or []

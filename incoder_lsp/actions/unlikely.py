@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from incoder_lsp.actions.action import View
+from incoder_lsp.actions.action import Stop, View
 from incoder_lsp.actions.edits import position_at, workspace_edit
 from incoder_lsp.actions.kept import Kept, Key
-from incoder_lsp.actions.running import Session, Stale, encoding_of, view_of
+from incoder_lsp.actions.running import Session, Stale, encoding_of, found_once, view_of
 from incoder_lsp.actions.source import Function
 from incoder_lsp.actions.surprise import Surprise, moved, surprises_of
 from incoder_lsp.logs import describe, log
+
+if TYPE_CHECKING:
+    from incoder_model.infill import Model
 
 CODE = "incoder.unlikely"
 IDLE = 1.0  # seconds without a change before the model is asked
@@ -80,19 +84,10 @@ def fixes(
 
 
 async def _surprises(ls: Session, view: View, function: Function) -> list[Surprise]:
-    """One job for each function, so that completions do not wait for a file of them."""
-    known = ls.kept_surprises.of(view, function)
-    if known is not None:
-        return known
-    document = ls.documents.get(view.uri)
-    if document is None or document.version != view.version:
-        raise Stale
-    found = await ls.running.run(
-        ls, view.uri, "", lambda model, stop: [*surprises_of(model, view, function, stop)], lambda _: ""
-    )
-    if found is not None:
-        ls.kept_surprises.keep(view, function, found)
-    return found or []
+    def find(model: Model, stop: Stop) -> list[Surprise]:
+        return [*surprises_of(model, view, function, stop)]
+
+    return await found_once(ls, view, function, ls.kept_surprises, find)
 
 
 def _shown(ls: Session, view: View, one: Surprise) -> types.Diagnostic:
