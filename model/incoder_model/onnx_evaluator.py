@@ -11,9 +11,11 @@ and the same buffers.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from copy import copy
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +105,7 @@ class Buffers:
         shape = (rows, config.heads, room, config.head_dim)
         names = [f"{kind}.{layer}" for layer in range(config.layers) for kind in ("keys", "values")]
         self._config = config
-        self.arrays: Mapping[str, np.ndarray] = {name: np.zeros(shape, np.float32) for name in names}
+        self.arrays: Mapping[str, np.ndarray] = {name: _zeros(shape) for name in names}
 
     def copied(self, rows: int, length: int, room: int) -> Buffers:
         """The first `length` tokens of the only row in `rows` rows, with room for `room` more."""
@@ -111,6 +113,11 @@ class Buffers:
         for name, array in self.arrays.items():
             copies.arrays[name][:, :, :length] = array[:, :, :length]
         return copies
+
+
+def _zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """float32, in memory that is the system's again as soon as nobody needs it: what malloc frees in such sizes it mostly keeps."""
+    return np.frombuffer(mmap(-1, 4 * math.prod(shape)), np.float32).reshape(shape)
 
 
 class Bound:
