@@ -215,7 +215,7 @@ def test_a_flood_does_not_starve_others_and_does_not_pile_up(relay: Start, runti
 def test_many_requests_are_all_answered(relay: Start):
     client = relay()
     client.start_and_load()
-    client.open(URI, "abcdefgh")
+    client.open(URI, "a-b-c-d-")
     requests = [client.request(INLINE, inline(URI, 0, i % 8, kind=2)) for i in range(500)]
     results = [client.reply(request)["result"] for request in requests]
     assert results[-1]["items"]
