@@ -224,8 +224,12 @@ class Toy:
                 raise Error(INTERNAL)
         except Error as error:
             return self.send(id=number, error={"code": error.code, "message": "no"})
-        task = asyncio.create_task(self.think(number, uri, text, offset, automatic, params["context"]))
-        self.thinking[uri] = number, task
+        thought = self.think(number, uri, text, offset, automatic, params["context"])
+        if FAULT == "deaf":  # it thinks, without a pause, before it reads on
+            with contextlib.suppress(StopIteration):
+                thought.send(None)
+            return None
+        self.thinking[uri] = number, asyncio.create_task(thought)
         return None
 
     async def think(self, number: Any, uri: str, text: str, offset: int, automatic: bool, context: Any) -> None:
