@@ -44,7 +44,8 @@ def _ends_line(text: str, offset: int) -> bool:
 
 
 async def _suggested(document: Document, offset: int) -> list[str]:
-    return [document.applied(item, offset)[offset:][:COMPARED] for item in await document.suggest(offset)]
+    """The first one: others may be drawn, as many as there is time for."""
+    return [document.applied(item, offset)[offset:][:COMPARED] for item in (await document.suggest(offset))[:1]]
 
 
 def _short(suggested: list[str]) -> str:
