@@ -220,8 +220,12 @@ class Play:
         self.open(name, window=True)
 
     def models(self, count: int) -> None:
-        found = [process for process in Path("/proc").glob("[0-9]*") if _holds_model(process)]
-        assert len(found) == count, f"processes with a model: {found}"
+        """Of a daemon that is just leaving, and the next one, there may be two for a moment."""
+
+        def found() -> bool:
+            return sum(map(_holds_model, Path("/proc").glob("[0-9]*"))) == count
+
+        self.until(f"{count} process(es) with a model", found)
 
     def choose(self, title: str) -> None:
         self.editor.choose(title)
