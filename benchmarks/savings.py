@@ -51,6 +51,7 @@ LANGUAGES = ("python", "typescript", "javascript")
 LONGEST_FILE = 40_000  # characters
 DRAWS = 2000  # of the bootstrap
 BASE = "as by default"
+ASKED_ELSEWHERE = ("_manual", "settled", "_inside_word")  # as well: to leave them out of the list switches nothing off
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,10 @@ def changes() -> dict[str, Change]:
     found["doubt: off"] = Change({"stop_at_doubt": "off"})
     found["doubt: careful"] = Change({"stop_at_doubt": "careful"})
     for rule in when.RULES:
-        found[f"without {rule.__name__.strip('_')}"] = Change(
-            moments=tuple(one for one in when.RULES if one is not rule)
-        )
+        if rule.__name__ not in ASKED_ELSEWHERE:
+            found[f"without {rule.__name__.strip('_')}"] = Change(
+                moments=tuple(one for one in when.RULES if one is not rule)
+            )
     found["one line only"] = Change({"multi_line": "never"})
     for share in (0.5, 0.85):
         found[f"left share {share:g}"] = Change({"left_share": share})

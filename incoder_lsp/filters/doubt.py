@@ -12,6 +12,7 @@ from math import inf
 
 from incoder_lsp.context import Situation
 from incoder_lsp.filters.suggestion import Drop, Suggestion
+from incoder_lsp.when import inside_word
 from incoder_model.infill import Infill
 
 # Where a character shown in vain costs half (normal) and twice (careful) of what one that is right saves.
@@ -48,7 +49,7 @@ def certain(infill: Infill, least: float) -> int:
 
 def whole_words(text: str, end: int) -> str:
     """The first `end` characters, without half a word at their end."""
-    while 0 < end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]):
+    while inside_word(text[max(0, end - 1) : end], text[end : end + 1]):
         end -= 1
     return text[:end]
 
@@ -64,7 +65,3 @@ def closed(text: str) -> str:
         elif character in _QUOTES or character in _PAIRS:
             waiting.append((_PAIRS.get(character, character), i))
     return text[: waiting[0][1]] if waiting else text
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
