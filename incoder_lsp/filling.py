@@ -49,10 +49,13 @@ def fill(model: Infiller, question: Question, stop: Stop, patience: float = SECO
 
 
 def _thought(model: Infiller, question: Question, situation: Situation, stop: Stop, patience: float) -> Thought:
-    """What the model says, and what that has cost."""
+    """What the model says, as far as it can be shown, and what that has cost."""
+    from incoder_lsp.filters.doubt import least_of
+
     own, started = own_model(model), time.perf_counter()
     before = own and (own.engine.evaluated, own.engine.reused)
-    said = tuple(_said(model, question, situation.request, stop, patience))
+    request = replace(situation.request, least=least_of(situation))
+    said = tuple(_said(model, question, request, stop, patience))
     milliseconds = (time.perf_counter() - started) * 1000
     if own is None or before is None:
         return Thought(situation, said, None, None, milliseconds)

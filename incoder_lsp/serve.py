@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from incoder_lsp.backend.key import own_key
 from incoder_lsp.daemon.client import COMMAND
 from incoder_lsp.learned import data_folder
 from incoder_lsp.settings_files import user_file
@@ -54,7 +55,7 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
     model = options["model"]
     own = {"folder": Path.cwd(), "user_file": user_file().absolute(), "data": data_folder().absolute()}
     places = {name: str(path) for name, path in own.items()}  # the daemon's may be others
-    greeting = {**options, "model": model and str(Path(model).absolute()), **places}
+    greeting = {**options, "model": model and str(Path(model).absolute()), **places, "backend_key": own_key()}
     try:
         connection = attach(greeting, command)
     except Unreachable as error:

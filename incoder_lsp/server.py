@@ -61,7 +61,9 @@ class Server(LanguageServer):
         user_file: Path | None = None,
         learned: learning.Learning | None = None,
         make_completer: Callable[..., Completer] = Completer,
+        backend_key: str | None = None,
     ):
+        """backend_key: what this editor's environment says; None is that of this process."""
         super().__init__(
             "incoder-lsp",
             version(),
@@ -83,6 +85,7 @@ class Server(LanguageServer):
         self.learning = learned or learning.Learning()
         self._model = model
         self._folder = folder or Path()
+        self._backend_key = backend_key
         self._loading: asyncio.Task[None] | None = None  # held, so that it lives until it ends
         for method, handler, options in HANDLERS:
             self.feature(method, options)(handler)
@@ -101,7 +104,7 @@ class Server(LanguageServer):
         if self._model is not None:
             return self._model
         if self.settings.backend is not None:
-            return parse_backend(self.settings.backend)
+            return parse_backend(self.settings.backend, self._backend_key)
         if self.settings.model:
             return self._folder / Path(self.settings.model).expanduser()
         return self.learning.model_of([*self.configuration.paths.values()])

@@ -133,7 +133,7 @@ class Models:
 def _key(source: Source) -> tuple[Any, ...]:
     """Two sources with one key are the same model."""
     if source is None or isinstance(source, Address):
-        return (source and source.url,)
+        return (source.url, source.key) if source else (None,)
     place = source.resolve()
     try:
         weights = (place / WEIGHTS).stat()

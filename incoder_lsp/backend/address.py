@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-KEY_VARIABLE = "INCODER_BACKEND_KEY"  # the environment variable that holds the server's API key, if it wants one
+from incoder_lsp.backend.key import KEY_VARIABLE, own_key
 
 ACCEPTS = "an address like http://127.0.0.1:8012 or https://team.example:8000"
 
@@ -15,10 +15,11 @@ class Address:
     """`scheme://host[:port][/path]`, without a slash at its end."""
 
     url: str
+    key: str = field(default="", repr=False)  # for who asks there
 
 
-def parse_backend(text: str) -> Address:
-    """Raises ValueError with one sentence for the user.
+def parse_backend(text: str, key: str | None = None) -> Address:
+    """key: None is that of this process. Raises ValueError with one sentence for the user.
 
     A path is kept, except for the endings that people copy along with an address: `/infill`, `/v1` and `/v1/completions`.
     """
@@ -37,7 +38,7 @@ def parse_backend(text: str) -> Address:
     path = parts.path.rstrip("/")
     for ending in ("/infill", "/completions", "/v1"):
         path = path.removesuffix(ending)
-    return Address(f"{parts.scheme}://{parts.netloc}{path}")
+    return Address(f"{parts.scheme}://{parts.netloc}{path}", own_key() if key is None else key)
 
 
 def is_backend(text: str) -> bool:

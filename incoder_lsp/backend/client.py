@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
-from incoder_lsp.backend.address import KEY_VARIABLE, Address
+from incoder_lsp.backend.address import Address
 from incoder_lsp.backend.dialects import Dialect, NotUnderstood, OpenAI, Said, detect, refusal
 from incoder_lsp.backend.fim import form_of
 from incoder_lsp.infiller import Done, Stop, Unavailable
@@ -43,12 +42,11 @@ class Backend:
     context = CONTEXT
 
     def __init__(self, address: Address):
-        key = os.environ.get(KEY_VARIABLE)
         self.name = address.url
         self._loop = asyncio.new_event_loop()
         self._client = httpx2.AsyncClient(
             base_url=address.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
             timeout=httpx2.Timeout(ANSWER, connect=CONNECT),
             limits=httpx2.Limits(keepalive_expiry=KEPT),
             trust_env=False,

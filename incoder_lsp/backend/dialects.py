@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from incoder_lsp.backend.address import KEY_VARIABLE
 from incoder_lsp.backend.fim import Form
+from incoder_lsp.backend.key import KEY_VARIABLE
 
 if TYPE_CHECKING:
     from incoder_model.infill import InfillRequest

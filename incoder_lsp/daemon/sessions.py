@@ -92,12 +92,13 @@ class Daemon:
     async def _session(
         self, options: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """One editor, until it leaves. Options: model, folder, user_file and data (absolute paths), log_level."""
+        """One editor, until it leaves. Options: model, folder, user_file and data (absolute paths), log_level, backend_key."""
         model, folder, user_file, data = (
             Path(path) if (path := options.get(name)) else None for name in ("model", "folder", "user_file", "data")
         )
         worker = Worker(models=self._models)
-        server = Server(model, worker, self._fill, folder or Path("/"), user_file, Learning(data))
+        key = options.get("backend_key", "")  # the daemon's own is that of the editor which has started it
+        server = Server(model, worker, self._fill, folder or Path("/"), user_file, Learning(data), backend_key=key)
         self._levels[server] = LogLevel(options.get("log_level", LogLevel.warning))
         self._set_level()
         server.protocol.set_writer(writer)  # pyright: ignore[reportArgumentType] - write() answers at once, which pygls allows

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -72,6 +73,7 @@ class InfillRequest:
     typed: str = ""
     one_line: bool = False  # end with the line
     max_tokens: int = 64  # beyond what is typed
+    least: float = -inf  # as a log-probability: it ends where all of it is less likely
     sampling: Sampling = field(default_factory=Sampling)
     left_share: float = LEFT_SHARE  # of the window that the sides have, when both are longer than theirs
     neighbours: tuple[Neighbour, ...] = ()  # the best one first
@@ -94,9 +96,10 @@ def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done 
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
     request = typed_line(model, request)
-    prompt, most, one_line = prompt_of(model, request), request.max_tokens, request.one_line
-    span = _say(model, prompt, request.typed, request.sampling, stop, max_tokens=most, one_line=one_line, done=done)
-    return infill_of(span, started)
+    prompt, one_line, least = prompt_of(model, request), request.one_line, request.least
+    room, most = model.context - len(prompt), request.max_tokens
+    span = Span(model.tokenizer, request.typed, max_tokens=most, room=room, one_line=one_line, least=least)
+    return infill_of(_say(model, prompt, span, request.sampling, stop, done), started)
 
 
 def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
@@ -183,7 +186,9 @@ def infill_holes(
     for k in range(holes):
         started = time.perf_counter()
         prompt.append(sentinels[k])
-        span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=k in one_line)
+        room = model.context - len(prompt)
+        span = Span(tokenizer, "", max_tokens=max_tokens, room=room, one_line=k in one_line)
+        _say(model, prompt, span, sampling or Sampling(), stop)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
         filled.append(infill_of(span, started))
     return filled
@@ -202,8 +207,9 @@ def continue_text(
     """What comes after `left`, from left to right, as any language model would go on."""
     started = time.perf_counter()
     prompt = left_prompt(model, left, header, max_tokens)
-    span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=one_line)
-    return infill_of(span, started)
+    room = model.context - len(prompt)
+    span = Span(model.tokenizer, "", max_tokens=max_tokens, room=room, one_line=one_line)
+    return infill_of(_say(model, prompt, span, sampling or Sampling(), stop), started)
 
 
 def left_prompt(reader: Reader, left: str, header: str, max_tokens: int) -> list[int]:
@@ -240,19 +246,9 @@ def _near(parts: Sequence[str], reader: Reader) -> list[str]:
 
 
 def _say(
-    model: Model,
-    prompt: Sequence[int],
-    typed: str,
-    sampling: Sampling,
-    stop: Stop,
-    *,
-    max_tokens: int,
-    one_line: bool,
-    done: Done | None = None,
+    model: Model, prompt: Sequence[int], span: Span, sampling: Sampling, stop: Stop, done: Done | None = None
 ) -> Span:
-    """The span that follows `prompt`, its beginning bound to spell what is `typed`."""
-    room = model.context - len(prompt)
-    span = Span(model.tokenizer, typed, max_tokens=max_tokens, room=room, one_line=one_line)
+    """`span`, which follows `prompt`, to its end."""
     rng = np.random.default_rng(sampling.seed)
     begun = [*prompt, *span.tokens]
     lookup = Lookup(model.engine, begun, span.last_words) if sampling.temperature == 0 else None

@@ -6,27 +6,31 @@ answers.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import numpy as np
 
 from incoder_model.tokenizer import Tokenizer, decode_utf8
 
-StopReason = Literal["end-of-mask", "end-of-text", "line", "budget", "context", "done", "cancelled"]
+StopReason = Literal["end-of-mask", "end-of-text", "line", "doubt", "budget", "context", "done", "cancelled"]
 
 
 class Span:
     """A span that begins with the characters `typed`. Raises ValueError for a budget below one token.
 
-    It may have `max_tokens` beyond what is typed, and the network can read `room` of its tokens, the typed ones included.
+    It may have `max_tokens` beyond what is typed, and the network can read `room` of its tokens, the typed ones included. It ends
+    with the token that makes it less likely than `least`, a log-probability.
     """
 
-    def __init__(self, tokenizer: Tokenizer, typed: str, *, max_tokens: int, room: int, one_line: bool):
+    def __init__(
+        self, tokenizer: Tokenizer, typed: str, *, max_tokens: int, room: int, one_line: bool, least: float = -inf
+    ):
         if max_tokens < 1:
             raise ValueError(f"max_tokens is {max_tokens}; it must be at least 1")
         self._tokenizer = tokenizer
         self._typed = len(typed.encode("utf-8", "replace"))
-        self._max_tokens, self._room, self._one_line = max_tokens, room, one_line
+        self._max_tokens, self._room, self._one_line, self._least = max_tokens, room, one_line, least
         self.tokens, self._rest = tokenizer.healer.take_back(tokenizer.encode(typed))
         self.generated = 0  # of the tokens, those that reach beyond what is typed
         self.log_probability = 0.0  # of these, in nats
@@ -66,7 +70,9 @@ class Span:
             self.log_probability += log_probability
             self._chances.append((self._length - self._typed, log_probability))
         self._rest = self._rest[len(spelled) :]
-        if self.generated == self._max_tokens:
+        if self.log_probability < self._least:
+            self.stopped = "doubt"
+        elif self.generated == self._max_tokens:
             self.stopped = "budget"
         elif len(self.tokens) > self._room:
             self.stopped = "context"

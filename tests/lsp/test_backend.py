@@ -178,10 +178,27 @@ def test_the_key_comes_from_the_environment_and_is_told_to_nobody(
     monkeypatch.setenv("INCODER_BACKEND_KEY", "geheim")
     refusal = {"error": {"message": "Invalid API\nKey", "code": 401}}
     with stand_in(lambda *_: (401, refusal)) as (url, asked), pytest.raises(Unavailable) as told, caplog.at_level(0):
-        Backend(Address(url)).infill(REQUEST, never)
+        Backend(parse_backend(url)).infill(REQUEST, never)
     assert asked[0][2]["authorization"] == "Bearer geheim"
     assert "status 401, Invalid API Key; its key is read from INCODER_BACKEND_KEY." in str(told.value)
     assert "geheim" not in str(told.value) + caplog.text
+
+
+@pytest.mark.proof
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no daemon on Windows yet")
+def test_each_editor_of_a_daemon_has_a_key_of_its_own(launch: Start, runtime: Path):
+    text, keys = "import math\n\nx = ", ("geheim", "secret", "")
+    with stand_in(llama) as (url, asked):
+        for key in keys:
+            client = launch(SERVE, XDG_RUNTIME_DIR=str(runtime), INCODER_BACKEND_KEY=key)
+            client.start_and_load(initializationOptions={"backend": url})
+            client.open("file:///a.py", text)
+            client.ask(INLINE, inline("file:///a.py", 2, 4))
+    assert list(dict.fromkeys(headers.get("authorization") for _, _, headers in asked)) == [
+        "Bearer geheim",
+        "Bearer secret",
+        None,
+    ]
 
 
 def props_and(status: int, answer: Any) -> Reply:

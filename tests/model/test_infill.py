@@ -400,6 +400,17 @@ def test_chances_say_where_each_token_ends(tokenizer: Tokenizer) -> None:
     assert sum(chance for _, chance in answer.chances) == pytest.approx(answer.log_probability)
 
 
+@pytest.mark.parametrize("sure", [0, 1, 2, 3])
+def test_a_span_ends_with_the_token_that_makes_it_too_unlikely(tokenizer: Tokenizer, sure: int) -> None:
+    script = [*tokenizer.encode("xzq"), tokenizer.sentinels.end]
+    one = 20 - np.log(np.exp(20.0) + tokenizer.vocab_size - 1)  # the log-probability of each
+    model, evaluator = speaking(tokenizer, script)
+    answer = infill(model, InfillRequest("a", "b", least=(sure + 0.5) * one))
+    assert answer.chances == said(tokenizer, script).chances[: sure + 1]
+    assert answer.stopped == ("doubt" if sure < 3 else "end-of-mask")
+    assert len(evaluator.held) == 6 + min(sure, 3)  # what ends it is not read any more
+
+
 @pytest.mark.parametrize("looks", range(6))
 def test_the_stop_flag_is_looked_at_before_every_token(tokenizer: Tokenizer, looks: int) -> None:
     """Once before the prompt, which is one chunk here, and once before each further token."""
