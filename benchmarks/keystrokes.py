@@ -1,7 +1,7 @@
 """What a person who types gets, and what it costs: the same keys through `incoder-lsp serve` and through its peers.
 
-    python benchmarks/keystrokes.py [--preset 70m | --model DIR] [--keys N] [--rounds N] [--speed X] [--seed N] [--load N]
-                                    [--only CONTENDER]... [--work DIR] [--json OUT] [--picture OUT.png]
+    python benchmarks/keystrokes.py [--preset 70m | --model DIR] [--answer N] [--keys N] [--rounds N] [--speed X] [--seed N]
+                                    [--load N] [--only CONTENDER]... [--work DIR] [--json OUT] [--picture OUT.png]
 
 Held-out files are typed again (`typist`): every key is a didChange and a request for an inline completion, as VS Code sends
 them, and the next key cancels what is not answered. All contenders are up at the same time and take turns: each types the
@@ -15,6 +15,10 @@ keys of a round, then the next one does. --speed divides the pauses.
 Peers wait before asking as long as ours does, end with the line as ours does, and are asked only where ours would ask. They
 have no filters, so they give more suggestions. /infill puts the texts where FIM models want them, which is not where a model of
 ours has learned to look: its answers are no good, and cost what they would cost.
+
+The weights of a preset know nothing: they never end an answer, and what they say is not shown. With --answer N all answers have
+N tokens, and their milliseconds count, shown or not, for every typed key at which a model is asked. None of them can be had from
+the answer before, as most are with a model that knows something.
 
     p50, p95        milliseconds from key to suggestion, of the suggestions that came before the next key
     in time         the share of keys whose answer, a suggestion or none, came before the next key
@@ -63,6 +67,7 @@ GOALS = {"goal, p50": 40.0, "goal, p95": 100.0}
 LONGEST_FILE, SHORTEST_FILE = 40_000, 4_000  # characters
 OURS = "ours"
 IN_LINE = ("letter", "word")  # kinds of keys
+TYPED = (*IN_LINE, "line")
 PATIENCE = 60.0  # seconds that a key of the second pass may take
 
 
@@ -96,9 +101,10 @@ class Tally:
     in_time: int = 0
     suggested_ms: list[float] = field(default_factory=list)
     cpu_seconds: float = 0.0
+    every_answer: bool = False  # counts as a suggestion
 
 
-def sessions(rounds: int, count: int, seed: int, reader: Reader) -> list[Session]:
+def sessions(rounds: int, count: int, seed: int, reader: Reader, answer: int | None) -> list[Session]:
     rng = np.random.default_rng(seed)
     files = [one for one in load_sources() if SHORTEST_FILE < len(one.text) < LONGEST_FILE and one.text.isascii()]
     chosen = rng.permutation(len(files))
@@ -106,18 +112,18 @@ def sessions(rounds: int, count: int, seed: int, reader: Reader) -> list[Session
     for turn in range(rounds):
         file = files[chosen[turn % len(files)]]
         pressed = list(itertools.islice(keys(file.text, rng), count))
-        prompts = [prompt_at(key, file.path, reader) for key in pressed]
+        prompts = [prompt_at(key, file.path, reader, answer) for key in pressed]
         made.append(Session(file.id.replace("@", ""), file.text, pressed, prompts))
     return made
 
 
-def prompt_at(key: Key, path: str, reader: Reader) -> Prompt | None:
+def prompt_at(key: Key, path: str, reader: Reader, most: int | None) -> Prompt | None:
     situation = situation_at(key.after, key.cursor, path, invoked=False, settings=Settings())
     if situation is None:
         return None
     request = situation.request
     tokens = [*prompt_of(reader, request), *reader.tokenizer.encode(request.typed)]
-    return Prompt(tokens, request.left, request.typed, request.right, request.max_tokens)
+    return Prompt(tokens, request.left, request.typed, request.right, most or request.max_tokens)
 
 
 def serve(weights: Weights, settings: dict[str, Any], runtime: str) -> LanguageServer:
@@ -149,6 +155,9 @@ def contenders(
 def main(
     preset: Annotated[str | None, typer.Option(help=", ".join(NAMES))] = None,
     model: Annotated[Path, typer.Option()] = BUNDLED,
+    answer: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of every answer, for weights that know nothing.")
+    ] = None,
     keys_: Annotated[int, typer.Option("--keys", min=1, help="Of a round.")] = 100,
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     speed: Annotated[float, typer.Option(min=0.1)] = 1.0,
@@ -163,7 +172,9 @@ def main(
 ) -> None:
     if preset and preset not in NAMES:
         raise SystemExit(f"there is no preset {preset!r}; there are {', '.join(NAMES)}")
-    settings = {} if debounce is None else {"debounceMs": debounce}
+    settings: dict[str, Any] = {} if debounce is None else {"debounceMs": debounce}
+    if answer:
+        settings |= {"maxTokens": answer, "stopAtDoubt": "off"}
     wait = (Settings().debounce_ms if debounce is None else debounce) / 1000
     with ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -177,9 +188,9 @@ def main(
             stack.callback(suggester.marked.end)
         config = read_config(weights.directory)
         reader = Reader(config, load_tokenizer(weights.directory / TOKENIZER))
-        typed = sessions(rounds, keys_, seed, reader)
+        typed = sessions(rounds, keys_, seed, reader, answer)
         with beside(load):
-            rows = asyncio.run(replay(suggesters, typed, speed))
+            rows = asyncio.run(replay(suggesters, typed, speed, every_answer=bool(answer)))
         if OURS in suggesters:
             again = serve(weights, {"debounceMs": 0, "maxTokens": 1}, runtime)
             stack.callback(again.marked.end)
@@ -192,6 +203,7 @@ def main(
         "speed": speed,
         "seed": seed,
         "load": load,
+        "answer": answer,
         "debounce_ms": wait * 1000,
         "contenders": rows,
     }
@@ -203,8 +215,10 @@ def main(
         draw_distribution(picture, drawn, GOALS)
 
 
-async def replay(suggesters: dict[str, Suggester], typed: Sequence[Session], speed: float) -> dict[str, dict[str, Any]]:
-    tallies = {name: Tally() for name in suggesters}
+async def replay(
+    suggesters: dict[str, Suggester], typed: Sequence[Session], speed: float, *, every_answer: bool
+) -> dict[str, dict[str, Any]]:
+    tallies = {name: Tally(every_answer=every_answer) for name in suggesters}
     async with AsyncExitStack() as stack:
         for suggester in suggesters.values():
             await suggester.start()
@@ -233,7 +247,8 @@ async def type_along(suggester: Suggester, session: Session, speed: float, tally
 async def answer_of(suggester: Suggester, key: Key, prompt: Prompt | None, tally: Tally) -> None:
     pressed = time.perf_counter()
     suggester.press(key)
-    if await suggester.ask(key, prompt):
+    shown = await suggester.ask(key, prompt)
+    if shown or (tally.every_answer and prompt and key.kind in TYPED):
         tally.suggested_ms.append((time.perf_counter() - pressed) * 1000)
 
 
@@ -300,6 +315,8 @@ def show_table(result: dict[str, Any]) -> None:
     title = (
         f"{result['weights']}, {result['keys']} keys, pauses / {result['speed']:g}, {result['load']} busy loops beside"
     )
+    if result["answer"]:
+        title += f", all answers of {result['answer']} tokens"
     show(title, rows, [*columns, "prompt tokens in a line", "of all keys"])
     for name in (name for name, row in result["contenders"].items() if not row["suggestions"]):
         print(

@@ -170,7 +170,7 @@ def graph_files(config: ModelConfig, weights: BinaryIO) -> dict[str, bytes]:
     layout = read_layout(weights)
     files = {GRAPH: build_graph(config, layout, WEIGHTS)}
     if gains(config, layout):
-        files[GRAPH_VNNI] = build_graph(config, layout, WEIGHTS, exact_products=True)
+        files[GRAPH_VNNI] = build_graph(config, layout, WEIGHTS, newer=True)
     return files
 
 

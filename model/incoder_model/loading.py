@@ -4,7 +4,7 @@ large, and torch has a GPU     torch, there
 the directory has a graph      ONNX Runtime, on the CPU; torch is not imported
 else                           torch, on the CPU
 
-Of two graphs ONNX Runtime gets the faster one that this processor computes rightly.
+Of two graphs ONNX Runtime gets the faster one that it computes rightly on this processor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from incoder_model.placement import Device, Placement, find_gpu, place
 from incoder_model.weight_layout import fingerprint, read_layout
 
 PARAMETERS_PER_THREAD = 20_000_000
-FLOAT32 = 4  # bytes
 
 
 def load_model(
@@ -58,7 +57,7 @@ def load_model(
 
 def _in_onnx_runtime(directory: Path, config: ModelConfig, sequences: int | None) -> Model:
     from incoder_model.onnx_evaluator import OnnxEvaluator
-    from incoder_model.processor import exact_products
+    from incoder_model.processor import runs_newer_graph
 
     tokenizer = read_tokenizer(directory, config)
     graph = directory / GRAPH
@@ -72,13 +71,13 @@ def _in_onnx_runtime(directory: Path, config: ModelConfig, sequences: int | None
         raise ModelDirectoryError(f"{directory} has no {WEIGHTS}; copy the whole model directory again") from None
     except (OSError, ValueError) as error:
         raise ModelDirectoryError(f"{directory / WEIGHTS} is damaged ({error}); copy the file again") from None
-    if (directory / GRAPH_VNNI).exists() and exact_products():
+    if (directory / GRAPH_VNNI).exists() and runs_newer_graph():
         graph = directory / GRAPH_VNNI
     try:
         evaluator = OnnxEvaluator(graph, config, built_for)
     except ValueError as error:
         raise ModelDirectoryError(f"{graph} does not fit its folder: {error}; {again}") from None
-    sequences = sequences or affordable_sequences(config, FLOAT32)
+    sequences = sequences or affordable_sequences(config, evaluator.number_bytes)
     return Model(config, tokenizer, Engine(evaluator, evaluator.another, sequences))
 
 

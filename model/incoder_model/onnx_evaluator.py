@@ -50,8 +50,13 @@ class OnnxEvaluator:
     def _begin(self, narrow: onnxruntime.InferenceSession, wide: onnxruntime.InferenceSession) -> None:
         self.context = self._config.context
         self._length = 0
-        self._held = Buffers(self._config, rows=1, room=self.context)
+        self._held = Buffers(self._config, _number(narrow), rows=1, room=self.context)
         self._narrow, self._wide = (Bound(session, self._config, self._held) for session in (narrow, wide))
+
+    @property
+    def number_bytes(self) -> int:
+        """Of a number of a key or a value."""
+        return self._held.number.itemsize
 
     def another(self) -> OnnxEvaluator:
         """Another sequence through the same network: its weights are there once."""
@@ -99,25 +104,31 @@ class Branches:
 
 
 class Buffers:
-    """Keys and values of each layer: (rows, heads, room, head_dim) float32, by the names that they have in the graph."""
+    """Keys and values of each layer: (rows, heads, room, head_dim) numbers, by the names that they have in the graph."""
 
-    def __init__(self, config: ModelConfig, rows: int, room: int):
+    def __init__(self, config: ModelConfig, number: np.dtype, rows: int, room: int):
         shape = (rows, config.heads, room, config.head_dim)
         names = [f"{kind}.{layer}" for layer in range(config.layers) for kind in ("keys", "values")]
-        self._config = config
-        self.arrays: Mapping[str, np.ndarray] = {name: _zeros(shape) for name in names}
+        self._config, self.number = config, number
+        self.arrays: Mapping[str, np.ndarray] = {name: _zeros(shape, number) for name in names}
 
     def copied(self, rows: int, length: int, room: int) -> Buffers:
         """The first `length` tokens of the only row in `rows` rows, with room for `room` more."""
-        copies = Buffers(self._config, rows, length + room)
+        copies = Buffers(self._config, self.number, rows, length + room)
         for name, array in self.arrays.items():
             copies.arrays[name][:, :, :length] = array[:, :, :length]
         return copies
 
 
-def _zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """float32, in memory that is the system's again as soon as nobody needs it: what malloc frees in such sizes it mostly keeps."""
-    return np.frombuffer(mmap(-1, 4 * math.prod(shape)), np.float32).reshape(shape)
+def _zeros(shape: tuple[int, ...], number: np.dtype) -> np.ndarray:
+    """In memory that is the system's again as soon as nobody needs it: what malloc frees in such sizes it mostly keeps."""
+    return np.frombuffer(mmap(-1, number.itemsize * math.prod(shape)), number).reshape(shape)
+
+
+def _number(session: onnxruntime.InferenceSession) -> np.dtype:
+    """What a graph keeps of a key or a value."""
+    kind = next(given.type for given in session.get_inputs() if given.name == "keys.0")
+    return np.dtype(np.int8 if kind == "tensor(int8)" else np.float32)
 
 
 class Bound:

@@ -5,64 +5,67 @@
     last     (batch,) int32          the place of each row's last token
     total    () int32                tokens in the buffers afterwards
     first    (1,) int64              the first of the batch * time rows that scores are wanted for
-    keys.N, values.N                 (batch, heads, capacity, head_dim) float32 buffers of layer N, which the run extends in place
+    keys.N, values.N                 (batch, heads, capacity, head_dim) buffers of layer N, which the run extends in place:
+                                     float32, or int8 where `onnx_attention` has it so
     scores   (rows, vocab_size)      float32 logits
 
 The file holds no weights: its initialisers point into `model.safetensors`. Int8 weights can be multiplied in two ways, see
-`onnx_products`; that makes two files.
+`onnx_products`, and keys and values kept in two, see `onnx_attention`; that makes two files, one for all processors and one for
+newer ones.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from incoder_model.config import ModelConfig
+from incoder_model.onnx_attention import Attention, InFloats, InInt8
 from incoder_model.onnx_evaluator import FINGERPRINT
-from incoder_model.onnx_nodes import MICROSOFT, Graph
+from incoder_model.onnx_nodes import MICROSOFT, Graph, value_info
 from incoder_model.onnx_products import Product, by_token, in_blocks
 from incoder_model.quantise import SCALE
 from incoder_model.weight_layout import Place, fingerprint
 
 OPSET, IR = 18, 9  # of ONNX; BitwiseXor is new in 18
+OPSET_NEWER, IR_NEWER = 24, 10  # TensorScatter is new in 24
 POSITION_OFFSET = 2  # as in transformer.py, which needs torch
 EPSILON = 1e-5  # of layer norms, as torch has it
 END = 2**62  # of a slice that goes to the end
 WIDE = 512  # channels; narrower networks lose by `by_token`'s many operations in an answer what they gain in a prompt
 
 
-def build_graph(
-    config: ModelConfig, layout: Mapping[str, Place], weights: str, *, exact_products: bool = False
-) -> bytes:
+def build_graph(config: ModelConfig, layout: Mapping[str, Place], weights: str, *, newer: bool = False) -> bytes:
     """The file's bytes, the same for the same arguments. `weights`: the name of the file that `layout` is of, in the same folder.
 
-    exact_products: for processors that have them, see `processor`; on others such a graph computes something else.
+    newer: for what `processor.runs_newer_graph` says; elsewhere such a graph computes something else, or nothing.
     Raises ValueError for tensors that are not those of `config`, and for a shape that ONNX Runtime does not take.
     """
     if config.head_dim % 8:
         raise ValueError(f"heads of {config.head_dim} values are asked for; ONNX Runtime takes a multiple of 8")
-    product = by_token if exact_products else in_blocks
     try:
-        return _Network(config, layout, weights, product).build().SerializeToString(deterministic=True)
+        return _Network(config, layout, weights, newer).build().SerializeToString(deterministic=True)
     except KeyError as error:
         raise ValueError(f"it lacks the weight {error.args[0]}") from None
 
 
 def gains(config: ModelConfig, layout: Mapping[str, Place]) -> bool:
-    """Whether processors with exact products run this network faster by a graph for them."""
+    """Whether newer processors run this network faster by the graph for them."""
     return config.d_model >= WIDE and any(place.dtype == "I8" for place in layout.values())
 
 
 class _Network(Graph):
     """The nodes of transformer.py's modules. Activations are (rows, channels), a row for each token of the batch."""
 
-    def __init__(self, config: ModelConfig, layout: Mapping[str, Place], weights: str, product: Product):
+    def __init__(self, config: ModelConfig, layout: Mapping[str, Place], weights: str, newer: bool):
         super().__init__(layout, weights)
         self.config = config
-        self.product = product
+        self.product: Product = by_token if newer else in_blocks
+        self.memory: Attention = InInt8(self, config) if newer else InFloats(self, config)
+        self.opset, self.ir = (OPSET_NEWER, IR_NEWER) if newer else (OPSET, IR)
 
     def build(self) -> ModelProto:
         c = self.config
@@ -114,12 +117,7 @@ class _Network(Graph):
         c = self.config
         names = [f"layers.{layer}.self_attn.{part}_proj" for part in "qkv"]
         mixed = self.add("Reshape", self.sum(*self.linear(x, *names)), self.by_row)  # (batch, time, 3 * d_model)
-        held = f"keys.{layer}", f"values.{layer}"
-        outputs = [f"attention.{layer}", *(name + ":new" for name in held)]
-        heads = {"num_heads": c.heads, "kv_num_heads": c.heads}
-        inputs = mixed, "", "", *held, "last", "total"
-        mixed = self.add("GroupQueryAttention", *inputs, outputs=outputs, domain=MICROSOFT, **heads)
-        return self.add("Reshape", mixed, self.constant([-1, c.d_model]))
+        return self.add("Reshape", self.memory.attend(mixed, layer), self.constant([-1, c.d_model]))
 
     def linear(self, x: str, *names: str) -> list[str]:
         """x through the linear layers of `names`, their outputs side by side: terms yet to be added up."""
@@ -132,18 +130,14 @@ class _Network(Graph):
         c = self.config
         f32, i64, i32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
         given = [("tokens", i64, ["batch", "time"]), ("places", i64, ["batch", "time"]), ("last", i32, ["batch"])]
-        inputs = [_value(*each) for each in [*given, ("total", i32, []), ("first", i64, [1])]]
+        inputs = [value_info(*each) for each in [*given, ("total", i32, []), ("first", i64, [1])]]
         buffers = [f"{kind}.{layer}" for layer in range(c.layers) for kind in ("keys", "values")]
         shape = ["batch", c.heads, "capacity", c.head_dim]
-        inputs += [_value(name, f32, shape) for name in buffers]
-        outputs = [_value("scores", f32, ["rows", c.vocab_size])]
-        outputs += [_value(name + ":new", f32, shape) for name in buffers]
+        inputs += [value_info(name, self.memory.buffer_type, shape) for name in buffers]
+        outputs = [value_info("scores", f32, ["rows", c.vocab_size])]
+        outputs += [value_info(name + ":new", self.memory.buffer_type, shape) for name in buffers]
         graph = helper.make_graph(self.nodes, "incoder", inputs, outputs, list(self.initialisers.values()))
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="incoder")
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=self.ir, producer_name="incoder")
         helper.set_model_props(model, {FINGERPRINT: fingerprint(c, self.layout)})
         return model
-
-
-def _value(name: str, dtype: int, shape: Sequence[int | str]) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, dtype, shape)

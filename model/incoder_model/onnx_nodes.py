@@ -6,11 +6,12 @@ The places of the weights go in, nodes and initialisers come out. A value is kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, StringStringEntryProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from incoder_model.quantise import SCALE
 from incoder_model.weight_layout import Place
@@ -26,13 +27,24 @@ class Graph:
         self.layout = layout
         self.weights = weights
         self.nodes: list[NodeProto] = []
+        self._made = 0  # nodes, those of branches among them
         self.initialisers: dict[str, TensorProto] = {}
 
     def add(self, op: str, *inputs: str, outputs: Sequence[str] = (), domain: str = "", **attributes: Any) -> str:
         """One operation; the name of its first output, which is new if no `outputs` are given."""
-        outputs = outputs or [f"{op}_{len(self.nodes)}"]
+        outputs = outputs or [f"{op}_{self._made}"]
+        self._made += 1
         self.nodes.append(helper.make_node(op, inputs, outputs, domain=domain, **attributes))
         return outputs[0]
+
+    @contextmanager
+    def branch(self) -> Iterator[list[NodeProto]]:
+        """What is added meanwhile is not added to the graph, but to the list."""
+        outer, self.nodes = self.nodes, []
+        try:
+            yield self.nodes
+        finally:
+            self.nodes = outer
 
     def sum(self, *terms: str) -> str:
         """Not by Add: in front of a norm or a GELU, ONNX Runtime makes one operation of that and them which is slower than both."""
@@ -73,3 +85,8 @@ class Graph:
     def scales(self, names: Sequence[str]) -> str:
         """Of the rows of these int8 matrices, one below the other."""
         return self.joined([self.floats(name + ".weight" + SCALE) for name in names])
+
+
+def value_info(name: str, dtype: int, shape: Sequence[int | str] | None) -> ValueInfoProto:
+    """shape: None is any."""
+    return helper.make_tensor_value_info(name, dtype, shape)

@@ -64,7 +64,7 @@ def in_blocks(graph: Graph, x: str, bias: str, names: Sequence[str]) -> list[str
 
 
 def in_floats(graph: Graph, x: str, bias: str, names: Sequence[str]) -> list[str]:
-    matrix = graph.joined([_whole(graph, name) for name in names])
+    matrix = graph.joined([whole_matrix(graph, name) for name in names])
     product = graph.add("MatMul", x, graph.add("Transpose", matrix, perm=[1, 0]))
     return [product, bias] if bias else [product]
 
@@ -74,7 +74,7 @@ def block_size(inputs: int) -> int:
     return next((size for size in BLOCKS if inputs % size == 0), 0)
 
 
-def _whole(graph: Graph, name: str) -> str:
+def whole_matrix(graph: Graph, name: str) -> str:
     """A matrix in float32: as it is stored, or times its scales."""
     matrix = graph.floats(name + ".weight")
     if not _in_int8(graph, [name]):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+KEEPS_BYTES = (1, 27)  # the first ONNX Runtime whose attention reads keys and values in int8 on a CPU
 LOAD = Path("/proc/loadavg")  # Linux; its fourth word is the number of threads that run or could, of all that there are
 # A graph as `onnx_products` makes them: (rows, 64) bytes, 255 at most, times (64, 16) int8 of 127, which is (rows, 16) float32.
 PROBE = (
@@ -20,6 +21,11 @@ PROBE = (
     b"B\x04\n\0\x10\x12B\x11\n\rcom.microsoft\x10\x01"
 )
 PROBED = (1, 20)  # rows: one and many are multiplied by different programs
+
+
+def runs_newer_graph() -> bool:
+    """Whether ONNX Runtime can run a graph made with `newer`, see `onnx_graph`, and runs it rightly."""
+    return _version(onnxruntime.__version__) >= KEEPS_BYTES and exact_products()
 
 
 @cache
@@ -66,3 +72,8 @@ def others() -> int:
         return int(LOAD.read_bytes().split()[3].partition(b"/")[0]) - 1
     except (OSError, ValueError, IndexError):
         return round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = text.split(".")[:2]
+    return int(major), int(minor)

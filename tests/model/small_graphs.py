@@ -18,16 +18,16 @@ from incoder_model.checkpoint import (
 from incoder_model.config import ModelConfig
 from incoder_model.onnx_evaluator import OnnxEvaluator
 from incoder_model.onnx_graph import build_graph
-from incoder_model.processor import exact_products
+from incoder_model.processor import runs_newer_graph
 from incoder_model.tokenizer import Tokenizer
 from incoder_model.transformer import Transformer, initialise
 from incoder_model.weight_layout import fingerprint, read_layout
 
 EXACT = 1e-4  # of float32 logits whose standard deviation is about 1
-ROUNDED = {GRAPH: 0.03, GRAPH_VNNI: 0.035}  # of the standard deviation, for int8
+ROUNDED = {GRAPH: 0.03, GRAPH_VNNI: 0.05}  # of the standard deviation, for int8; the second rounds keys and values, too
 FORMS = [
     GRAPH,
-    pytest.param(GRAPH_VNNI, marks=pytest.mark.skipif(not exact_products(), reason="its products overflow here")),
+    pytest.param(GRAPH_VNNI, marks=pytest.mark.skipif(not runs_newer_graph(), reason="it cannot run here")),
 ]
 SHAPES = {
     "one head": ModelConfig(vocab_size=920, d_model=32, layers=1, heads=1, d_ffn=128, context=96),
@@ -43,7 +43,7 @@ def add_graphs(directory: Path) -> Path:
     with (directory / WEIGHTS).open("rb") as file:
         layout = read_layout(file)
     for name in (GRAPH, GRAPH_VNNI):
-        graph = build_graph(read_config(directory), layout, WEIGHTS, exact_products=name == GRAPH_VNNI)
+        graph = build_graph(read_config(directory), layout, WEIGHTS, newer=name == GRAPH_VNNI)
         (directory / name).write_bytes(graph)
     return directory
 

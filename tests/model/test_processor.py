@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from incoder_model import processor
-from incoder_model.processor import PROBE, busy, exact_products, others
+from incoder_model.processor import PROBE, busy, exact_products, others, runs_newer_graph
 
 CPUINFO = Path("/proc/cpuinfo")
 EXACT = {"avx512_vnni", "avx_vnni", "amx_int8"}
@@ -55,6 +55,20 @@ def test_a_single_wrong_product_is_enough(monkeypatch: pytest.MonkeyPatch, wrong
 def test_who_cannot_run_the_probe_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "PROBE", b"an operation of the future")
     assert exact_products.__wrapped__() is False
+
+
+@pytest.mark.parametrize(
+    "version, expected",
+    [("1.22.0", False), ("1.26.1", False), ("1.27.0", True), ("1.130.2.dev7", True), ("2.0.0", True)],
+)
+def test_an_older_onnx_runtime_gets_the_older_graph(
+    monkeypatch: pytest.MonkeyPatch, version: str, expected: bool
+) -> None:
+    monkeypatch.setattr("onnxruntime.__version__", version)
+    monkeypatch.setattr(processor, "exact_products", lambda: True)
+    assert runs_newer_graph() is expected
+    monkeypatch.setattr(processor, "exact_products", lambda: False)
+    assert not runs_newer_graph()
 
 
 @pytest.mark.parametrize(
