@@ -2,17 +2,11 @@
 
 Keys and values lie in buffers that the graph extends in place: a step copies none of them, and to forget tokens is to say that
 there are fewer.
-
-A step with little work runs on one thread: more would wait for each other longer than they compute. So does everything while
-others keep the processor busy: two threads of which one has to wait for a core are slower than one. A long prompt on an idle
-machine, and a single token of a large model, get as many threads as the network is worth, by a second session over the same file
-and the same buffers.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from mmap import mmap
@@ -22,36 +16,23 @@ import numpy as np
 import onnxruntime
 
 from incoder_model.config import ModelConfig
-from incoder_model.processor import busy, cores, quiet_options
-
-FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
-WORK_PER_THREAD = 20_000_000  # weights times tokens; less is not worth a thread
-THREADS = 4  # at most, for a network that is too small to share a single token's work among more
-WHOLE_ATTENTION = "ORT_GQA_DISABLE_FLASH_ATTENTION"  # of ONNX Runtime, which looks at it when it loads a graph
+from incoder_model.onnx_sessions import Sessions
 
 
 class OnnxEvaluator:
     """See `engine.Evaluator`."""
 
     def __init__(self, graph: Path, config: ModelConfig, fingerprint: str, threads: int | None = None):
-        """`threads`: at most so many; by default what the network is worth of the cores that this process may use.
-
-        Raises ValueError for a file that is no graph, or one that was built for other weights.
-        """
-        onnxruntime.disable_telemetry_events()
-        self._threads = threads or min(cores(), max(THREADS, config.parameters // WORK_PER_THREAD))
+        """Raises what `Sessions` raises."""
         self._config = config
-        narrow = _open(graph, 1)
-        if narrow.get_modelmeta().custom_metadata_map.get(FINGERPRINT) != fingerprint:
-            raise ValueError("it was built for other weights")
-        wide = _open(graph, self._threads) if self._useful(config.context) > 1 else narrow
-        self._begin(narrow, wide)
+        self._sessions = Sessions(graph, config, fingerprint, threads)
+        self._begin()
 
-    def _begin(self, narrow: onnxruntime.InferenceSession, wide: onnxruntime.InferenceSession) -> None:
+    def _begin(self) -> None:
         self.context = self._config.context
         self._length = 0
-        self._held = Buffers(self._config, _number(narrow), rows=1, room=self.context)
-        self._narrow, self._wide = (Bound(session, self._config, self._held) for session in (narrow, wide))
+        self._held = Buffers(self._config, _number(self._sessions.usual), rows=1, room=self.context)
+        self._bound: dict[int, Bound] = {}  # by the identity of the session
 
     @property
     def number_bytes(self) -> int:
@@ -61,7 +42,7 @@ class OnnxEvaluator:
     def another(self) -> OnnxEvaluator:
         """Another sequence through the same network: its weights are there once."""
         other = copy(self)
-        other._begin(self._narrow.session, self._wide.session)
+        other._begin()
         return other
 
     def evaluate(self, tokens: Sequence[int]) -> np.ndarray:
@@ -77,17 +58,15 @@ class OnnxEvaluator:
         """`rows` copies of what is held, each of which goes on by itself, for `room` tokens at most."""
         room = min(room, self.context - self._length)
         held = self._held.copied(rows, self._length, room)
-        return Branches(Bound(self._narrow.session, self._config, held), self._length)
+        return Branches(Bound(self._sessions.suited(rows), self._config, held), self._length)
 
     def _run(self, tokens: Sequence[int], first: int) -> np.ndarray:
-        bound = self._narrow if self._useful(len(tokens)) == 1 or busy(self._threads) else self._wide
-        scores = bound.evaluate(np.array([tokens]), self._length, first)
+        session = self._sessions.suited(len(tokens))
+        if id(session) not in self._bound:
+            self._bound[id(session)] = Bound(session, self._config, self._held)
+        scores = self._bound[id(session)].evaluate(np.array([tokens]), self._length, first)
         self._length += len(tokens)
         return scores
-
-    def _useful(self, tokens: int) -> int:
-        """How many threads so many tokens are enough work for."""
-        return max(1, min(self._threads, tokens * self._config.parameters // WORK_PER_THREAD))
 
 
 class Branches:
@@ -162,17 +141,3 @@ class Bound:
         self._binding.bind_output("scores", "cpu", 0, np.float32, scores.shape, scores.ctypes.data)
         self.session.run_with_iobinding(self._binding)
         return scores
-
-
-def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
-    # Its attention in tiles spares memory that chunks of a prompt do not take, and is the slower one for them and for a token.
-    os.environ.setdefault(WHOLE_ATTENTION, "1")
-    options = quiet_options(threads)
-    # Threads look for work as long as a run lasts: to wake them up takes longer than most of it. Afterwards they sleep, and cost
-    # the user's machine nothing.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no base class of their own
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"ONNX Runtime cannot load it ({reason})") from None

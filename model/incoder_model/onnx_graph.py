@@ -24,9 +24,9 @@ from onnx import ModelProto, TensorProto, helper
 
 from incoder_model.config import ModelConfig
 from incoder_model.onnx_attention import Attention, InFloats, InInt8
-from incoder_model.onnx_evaluator import FINGERPRINT
 from incoder_model.onnx_nodes import MICROSOFT, Graph, value_info
 from incoder_model.onnx_products import Product, by_token, in_blocks
+from incoder_model.onnx_sessions import FINGERPRINT
 from incoder_model.quantise import SCALE
 from incoder_model.weight_layout import Place, fingerprint
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from small_graphs import EXACT, FORMS, ROUNDED, SHAPES, TOKENS, TYPES, add_graphs, evaluator, logits_in_torch, off
 
-from incoder_model import onnx_evaluator, processor
+from incoder_model import onnx_sessions, processor
 from incoder_model.checkpoint import (
     BUNDLED,
     GRAPH,
@@ -111,9 +111,9 @@ def test_scores_are_the_callers_to_keep(directories: Callable[[str, str], Path])
 
 
 def test_many_threads_say_the_same(directories: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_evaluator, "WORK_PER_THREAD", 1)
-    monkeypatch.setattr(onnx_evaluator, "busy", lambda threads: False)
     directory = directories("three heads", "fp32")
+    monkeypatch.setattr(onnx_sessions, "WORK_PER_THREAD", 1)
+    monkeypatch.setattr(onnx_sessions, "busy", lambda threads: False)
     wide = evaluator(directory, threads=2)
     assert np.abs(wide.evaluate_each(TOKENS) - evaluator(directory).evaluate_each(TOKENS)).max() < EXACT
 
