@@ -17,7 +17,7 @@ from incoder_lsp.conformance.session import AUTOMATIC, INVOKED, NOT_WANTED_ANY_M
 
 BURST = 200  # requests
 DOCUMENTS = 2
-LONGEST = 3000  # characters; a longer document loses its second half
+LONGEST = 12_000  # characters; a longer document loses its second half, and is longer than most windows still
 CANCELLED = 0.2  # of the requests
 LIVES = 4
 WARM_UP = 0.25  # of a life; its caches are full then

@@ -26,6 +26,7 @@ DELIMITERS = ("<|", "<|/", "|>")  # ids 4-6
 DELIMITER_MERGES = (("<", "|"), ("<|", "/"), ("|", ">"))
 SIDES = 16  # texts whose tokens are remembered
 LINE_ENDS = tokenizers.Regex(r"[\r\n]+")
+REMEMBERED = 1000  # pieces of text whose tokens the library keeps
 
 
 class TokenizerError(ValueError):
@@ -48,6 +49,7 @@ class Tokenizer:
             raise TokenizerError(
                 "the tokenizer has not InCoder's special tokens at InCoder's places; train it with `incoder`"
             )
+        inner.model._resize_cache(REMEMBERED)  # by default ten times as many, of two kilobytes each, which is no faster
         self.sentinels = Sentinels(first=self.vocab_size - 1 - count, count=count, end=self.vocab_size - 1)
         self._special = frozenset(expected.values())
         self.encode_side = lru_cache(SIDES)(lambda text: tuple(self.encode(text)))

@@ -5,6 +5,8 @@ import gzip
 import inspect
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incoder_model.causal_mask import Sentinels
+from incoder_model.checkpoint import BUNDLED, TOKENIZER
 from incoder_model.tokenizer import (
     BOS,
     PAD,
@@ -216,6 +219,33 @@ def test_a_file_that_is_no_incoder_tokenizer(tmp_path: Path, content: bytes) -> 
         load_tokenizer(file)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+GROWTH = """
+import random, sys
+from pathlib import Path
+from incoder_model.tokenizer import load_tokenizer
+
+def memory():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+
+tokenizer, rng = load_tokenizer(Path(sys.argv[1])), random.Random(0)
+def lines(count):
+    for _ in range(count):
+        tokenizer.encode(" ".join(rng.choice(["self", "value", "=", "for", "index", "(x)"]) for _ in range(12)))
+lines(2000)
+before = memory()
+lines(8000)
+print(memory() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is looked at by /proc")
+def test_what_is_typed_in_a_long_day_is_not_all_remembered() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(BUNDLED / TOKENIZER)], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 4000  # kilobytes; it was 16,000
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
