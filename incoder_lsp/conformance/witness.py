@@ -15,7 +15,7 @@ from incoder_lsp.conformance.session import Document
 
 QUESTIONS = ("\nvalue = json.", "\nfor item in ", "\nbox = Box(", "\nreturn self.", "\nimport ma")
 COMPARED = 24  # characters of a suggestion
-TRIES = 3
+TRIES = 3  # in a row, before answers that differ are a copy that does
 
 
 async def compare(document: Document, rng: random.Random) -> bool:
@@ -27,8 +27,8 @@ async def compare(document: Document, rng: random.Random) -> bool:
             here, anew = await _ask(document, rng)
     if here != anew:
         raise Failed(
-            f"With {document.session.encoding}, after {document.version - 1} edits, it suggests {_short(here)}, and in a new "
-            f"document with the same text {_short(anew)}"
+            f"With {document.session.encoding}, after {document.version - 1} edits, it suggests {short(here)}, and in a new "
+            f"document with the same text {short(anew)}"
         )
     return bool(here)
 
@@ -40,9 +40,9 @@ async def _ask(document: Document, rng: random.Random) -> tuple[list[str], list[
     question = rng.choice(QUESTIONS)
     document.edit(offset, offset, question)
     offset += len(question)
-    here = await _suggested(document, offset)
-    anew = await _suggested(twin := document.session.open(document.text), offset)
-    again = await _suggested(third := document.session.open(document.text), offset)
+    here = await suggested(document, offset)
+    anew = await suggested(twin := document.session.open(document.text), offset)
+    again = await suggested(third := document.session.open(document.text), offset)
     twin.close()
     third.close()
     if anew != again:
@@ -55,10 +55,10 @@ def _ends_line(text: str, offset: int) -> bool:
     return offset == len(text) or (text[offset] in "\r\n" and text[max(0, offset - 1) : offset + 1] != "\r\n")
 
 
-async def _suggested(document: Document, offset: int) -> list[str]:
-    """The first one: others may be drawn, as many as there is time for."""
+async def suggested(document: Document, offset: int) -> list[str]:
+    """The beginning of the first one: others may be drawn, as many as there is time for."""
     return [document.applied(item, offset)[offset:][:COMPARED] for item in (await document.suggest(offset))[:1]]
 
 
-def _short(suggested: list[str]) -> str:
+def short(suggested: list[str]) -> str:
     return repr(suggested[0]) if suggested else "nothing"
