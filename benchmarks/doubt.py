@@ -10,6 +10,7 @@ packages (`holes.py`); the other half says what it is worth. Lines and bodies of
     right           of the suggestions, how many are what was written from their first character to their last
     precision       of the characters shown, how many match
     matched, wrong  characters, for 100 places
+    tokens          that the model says at a place: it ends with the one that makes the answer too unlikely
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 from holes import CALIBRATION, REPORT, Answered, answers, holes_of
 
 from incoder_lsp.filters import FILTERS, Filter, Suggestion, filter_suggestion
 from incoder_lsp.infiller import open_source
+from incoder_model.infill import Infill
 
 THRESHOLDS = (-math.inf, -8.0, -6.0, -4.0, -3.0, -2.5, -2.2, -2.0, -1.8, -1.6, -1.4, -1.2, -1.0, -0.8, -0.6, -0.4, -0.2)
 COST = 0.5
@@ -39,6 +41,7 @@ class Worth:
     right: int
     matched: int  # characters
     wrong: int
+    tokens: int
 
     def utility(self, cost: float) -> float:
         """For 100 places."""
@@ -51,25 +54,33 @@ def matched(text: str, written: str) -> int:
 
 
 def worth(answered: Sequence[Answered], least: float | None = None, rules: Sequence[Filter] = FILTERS) -> Worth:
-    shown = right = match = characters = 0
+    shown = right = match = characters = tokens = 0
     for one in answered:
         kept = filter_suggestion(one.infill, one.situation, rules, least)
+        tokens += said(one.infill, -math.inf if least is None else least)
         if isinstance(kept, Suggestion):
             agreed = matched(kept.text, one.hole.written)
             shown, right = shown + 1, right + (agreed == len(kept.text))
             match, characters = match + agreed, characters + len(kept.text)
-    return Worth(len(answered), shown, right, match, characters - match)
+    return Worth(len(answered), shown, right, match, characters - match, tokens)
+
+
+def said(infill: Infill, least: float) -> int:
+    """How many tokens until all of them are less likely than that."""
+    likely = accumulate(chance for _, chance in infill.chances)
+    return next((count for count, so_far in enumerate(likely, 1) if so_far < least), infill.tokens)
 
 
 def table(name: str, answered: Sequence[Answered], cost: float) -> float:
     """Printed; the best threshold comes back."""
     found = {least: worth(answered, least) for least in THRESHOLDS}
     print(f"\n{name}: {len(answered)} places\n")
-    print("| at least | shown | right | precision | matched | wrong | utility |\n|" + " --- |" * 7)
+    print("| at least | shown | right | precision | matched | wrong | utility | tokens |\n|" + " --- |" * 8)
     for least, one in found.items():
         shares = (one.shown / one.places, one.right / max(1, one.shown), one.matched / max(1, one.matched + one.wrong))
         each = (100 * one.matched / one.places, 100 * one.wrong / one.places, one.utility(cost))
-        print(f"| {least} | {' | '.join(f'{s:.1%}' for s in shares)} | {' | '.join(f'{n:.0f}' for n in each)} |")
+        cells = [*(f"{s:.1%}" for s in shares), *(f"{n:.0f}" for n in each), f"{one.tokens / one.places:.1f}"]
+        print(f"| {least} | {' | '.join(cells)} |")
     return max(found, key=lambda least: found[least].utility(cost))
 
 
