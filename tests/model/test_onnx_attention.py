@@ -44,13 +44,15 @@ def held(found: OnnxEvaluator, tokens: list[int], at_once: int) -> dict[str, np.
 def test_tokens_are_remembered_alike_however_many_come_at_once(
     newer: OnnxEvaluator, tokens: list[int], at_once: int
 ) -> None:
-    """Almost: what is rounded up here and down there moves a few bytes of the next layers by one."""
+    """Almost: what is rounded up here and down there moves some bytes of the next layers, and more of those after them."""
     whole = held(newer, tokens, COUNT)
     for name, array in held(newer, tokens, at_once).items():
         assert array.dtype == np.int8
         steps = np.abs(array.astype(int) - whole[name])
-        assert (steps > 0).mean() < 0.1, name
-        assert steps.max() <= 3, name
+        if name.endswith((".0", ".1")):
+            assert (steps > 0).mean() < 0.01, name
+        assert steps.mean() < 0.5, name
+        assert steps.max() < 10, name
 
 
 def test_the_bytes_are_the_networks_keys_and_values(newer: OnnxEvaluator, tokens: list[int]) -> None:
