@@ -57,11 +57,11 @@ def serve_shared(options: Options, command: Sequence[str] = COMMAND) -> None:
     places = {name: str(path) for name, path in own.items()}  # the daemon's may be others
     greeting = {**options, "model": model and str(Path(model).absolute()), **places, "backend_key": own_key()}
     try:
-        connection = attach(greeting, command)
+        daemon = attach(greeting, command)
     except Unreachable as error:
         say(f"no daemon, so this editor has a model of its own: {error}.")
         return
-    relay = Relay(connection, partial(attach, greeting, command), sys.stdin.fileno(), sys.stdout.fileno())
+    relay = Relay(daemon, partial(attach, greeting, command), sys.stdin.fileno(), sys.stdout.fileno())
     leave(relay.run)
 
 

@@ -24,8 +24,9 @@ PATIENCE = 30.0  # seconds; a loaded machine takes a while to import a server
 NOBODY_THERE = (FileNotFoundError, ConnectionError)
 
 
-def attach(options: dict[str, Any], command: Sequence[str] = COMMAND) -> socket.socket:
-    """A session's connection to the daemon, which is started by `command` and the socket's path where there is none.
+def attach(options: dict[str, Any], command: Sequence[str] = COMMAND) -> tuple[socket.socket, int]:
+    """A session's connection to the daemon, and the daemon's process. Where there is none it is started, by `command` and the
+    socket's path.
 
     Raises Unreachable.
     """
@@ -34,12 +35,17 @@ def attach(options: dict[str, Any], command: Sequence[str] = COMMAND) -> socket.
     try:
         for _ in range(ATTEMPTS):
             with suppress(*NOBODY_THERE):
-                return greet(path, greeting)[0]
+                return _greet_for_a_session(path, greeting)
             _start(path, command)
-        return greet(path, greeting)[0]
-    except (OSError, ValueError) as error:
+        return _greet_for_a_session(path, greeting)
+    except (OSError, ValueError, KeyError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreachable(f"it does not answer ({reason.lower()}); see {log_path(path)}") from error
+
+
+def _greet_for_a_session(path: Path, greeting: dict[str, Any]) -> tuple[socket.socket, int]:
+    connection, status = greet(path, greeting)
+    return connection, int(status["pid"])
 
 
 def greet(path: Path, greeting: dict[str, Any]) -> tuple[socket.socket, dict[str, Any]]:

@@ -15,6 +15,7 @@ from incoder_lsp.documents import Document
 
 CONTENT_MODIFIED = -32801  # the one error that editors pass over in silence: the question no longer fits, ask again
 REPLAYED = "incoder-lsp: initialize again"  # the id of a request that the editor never made
+ALIVE = "incoder-lsp: are you there"  # of another one
 TAKEN_BACK = "incoder-lsp: unregister"  # the id of one that no daemon made; nobody minds the answer
 TRIED_AGAIN = "InCoder's daemon ended before it could answer; ask again."
 
@@ -66,7 +67,7 @@ class Memory:
         message = _parsed(body)
         if "method" not in message:
             request = message.get("id")
-            if request == REPLAYED:
+            if request in (REPLAYED, ALIVE):
                 return False
             asked = self._pending.pop(request, {}) if isinstance(request, (int, str)) else {}
             if "result" in message:
@@ -84,6 +85,15 @@ class Memory:
             for gone in _registrations(message, "unregisterations"):
                 self._registered.pop(gone, None)
         return True
+
+    @property
+    def owed(self) -> bool:
+        """The daemon has not yet answered everything."""
+        return bool(self._pending)
+
+    @staticmethod
+    def are_you_there() -> bytes:
+        return _message(id=ALIVE, method="incoder/statistics")
 
     def bury(self, for_good: bool) -> Iterator[bytes]:
         """What the editor is told after the daemon's death. An open `initialize` is asked again, if anybody is there to ask."""

@@ -2,13 +2,16 @@
 
 Two threads, one for each direction, and the blocking of a pipe or socket is all the flow control there is. Messages are
 relayed whole, so that a daemon that dies in the middle of one leaves no half behind. When it does die, what was open is
-answered, another daemon is started and brought to the same state (see `memory`), and the editor goes on.
+answered, another daemon is started and brought to the same state (see `memory`), and the editor goes on. One that owes an answer
+and says nothing is asked whether it is there, and ended if it does not say so.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import sys
 import threading
@@ -24,6 +27,11 @@ from incoder_lsp.parent import PARENT_CHECK, is_alive
 
 CHUNK = 1 << 16  # bytes read at once
 DEATHS, WITHIN = 3, 60.0  # so many in so many seconds are enough
+SILENCE, LOOKS = (
+    20.0,
+    4,
+)  # seconds without a word before it is asked, and again before it is ended; how often it is looked at in them
+SILENCE_VARIABLE = "INCODER_DAEMON_SILENCE"
 LAST_WORDS = 2.0  # seconds that a daemon has to end a session that the editor ended
 WARNING, ERROR = 2, 1
 
@@ -32,10 +40,14 @@ GIVEN_UP = "InCoder: the background process {reason}. There will be no suggestio
 
 
 class Relay:
-    """`attach` connects to the daemon and raises Unreachable; `connection` is what it returned first."""
+    """`attach` connects to the daemon, and raises Unreachable; `daemon`, connection and process, is what it returned first."""
 
-    def __init__(self, connection: socket.socket, attach: Callable[[], socket.socket], source: int, sink: int):
-        self._connection: socket.socket | None = connection  # None once we gave up
+    def __init__(
+        self, daemon: tuple[socket.socket, int], attach: Callable[[], tuple[socket.socket, int]], source: int, sink: int
+    ):
+        self._connection: socket.socket | None  # None once we gave up
+        self._connection, self._process = daemon
+        self._heard = 0  # how often it said something
         self._attach = attach
         self._source, self._sink = source, sink
         self._memory = Memory()
@@ -52,6 +64,7 @@ class Relay:
         replies = Thread(target=self._relay_replies, name="replies", daemon=True)
         replies.start()
         Thread(target=self._watch_editor, name="parent", daemon=True).start()
+        Thread(target=self._watch_daemon, name="daemon", daemon=True).start()
         self._relay_requests()
         self._hang_up()
         replies.join(LAST_WORDS)
@@ -82,6 +95,7 @@ class Relay:
         while connection := self._connection:
             frames = Frames()
             while data := _receive(connection):
+                self._heard += 1
                 for body in frames.feed(data):
                     with self._remembering:
                         wanted = body is not None and self._memory.received(body)
@@ -104,7 +118,7 @@ class Relay:
             if len(self._deaths) >= DEATHS:
                 return self._give_up(f"ended {DEATHS} times within a minute")
             try:
-                self._connection = self._attach()
+                self._connection, self._process = self._attach()
             except Unreachable as error:
                 return self._give_up(f"ended and cannot be started again: {error}")
             with self._remembering:
@@ -162,6 +176,32 @@ class Relay:
             if self._connection is not None:
                 with suppress(OSError):
                     self._connection.shutdown(socket.SHUT_WR)
+
+    def _watch_daemon(self) -> None:
+        """Its model thinks on a thread of its own, so nothing that it does keeps it from answering. Looks are counted, and not
+        seconds: a machine that slept has lost none."""
+        silence, quiet = float(os.environ.get(SILENCE_VARIABLE) or SILENCE), 0
+        while True:
+            heard = self._heard
+            time.sleep(silence / LOOKS)
+            with self._remembering:
+                owed = self._memory.owed
+            quiet = quiet + 1 if owed and heard == self._heard else 0
+            if quiet == LOOKS:
+                self._ask_whether_it_is_there()
+            elif quiet == 2 * LOOKS:
+                say(f"the background process {self._process} does not answer, and is ended")
+                with suppress(OSError):
+                    os.kill(self._process, signal.SIGKILL)  # whoever reads from it learns that, and acts
+
+    def _ask_whether_it_is_there(self) -> None:
+        """Not where what was sent before still waits: that is answer enough."""
+        if self._sending.acquire(blocking=False):
+            try:
+                if self._connection is not None and select.select([], [self._connection], [], 0)[1]:
+                    self._send(frame(self._memory.are_you_there()))
+            finally:
+                self._sending.release()
 
     def _watch_editor(self) -> None:
         """End with the editor, even where something else keeps our stdin open."""

@@ -64,6 +64,36 @@ def test_a_daemon_killed_in_the_middle_of_a_request(relay: Start):
     assert client.end() == other.end() == 0
 
 
+def test_a_daemon_that_is_frozen_is_ended(relay: Start):
+    client, other = relay(INCODER_DAEMON_SILENCE="1"), relay()
+    client.start_and_load()
+    other.start()
+    process, _ = who(client)
+    client.open(URI, "slow")
+    os.kill(process, signal.SIGSTOP)
+    assert client.ask(INLINE, inline(URI, 0, 4))["error"]["code"] == CONTENT_MODIFIED
+    assert who(client)[0] == who(other)[0] != process, "they meet again"
+    until("the frozen one's end", lambda: not is_running(process))
+    (message,) = shown(client)
+    assert message.startswith("InCoder: the background process ended and was started again")
+    assert client.end() == other.end() == 0
+
+
+def test_a_daemon_whose_model_thinks_for_long_is_left_in_peace(relay: Start):
+    client = relay(INCODER_DAEMON_SILENCE="0.2")
+    client.start_and_load()
+    process, _ = who(client)
+    client.open(URI, "slow")
+    pending = client.request(INLINE, inline(URI, 0, 4))
+    with pytest.raises(AssertionError):
+        client.wait(lambda message: message.get("id") == pending, seconds=2)
+    client.notify("$/cancelRequest", {"id": pending})
+    client.reply(pending)
+    assert who(client)[0] == process
+    assert not shown(client)
+    assert client.end() == 0
+
+
 def test_a_daemon_that_always_dies_is_not_started_for_ever(relay: Start):
     client = relay()
     client.start(capabilities={"experimental": {"incoder": {"status": True}}})
