@@ -28,7 +28,26 @@ from incoder_lsp.filters import FILTERS, Filter, Suggestion, filter_suggestion
 from incoder_lsp.infiller import open_source
 from incoder_model.infill import Infill
 
-THRESHOLDS = (-math.inf, -8.0, -6.0, -4.0, -3.0, -2.5, -2.2, -2.0, -1.8, -1.6, -1.4, -1.2, -1.0, -0.8, -0.6, -0.4, -0.2)
+THRESHOLDS = (
+    -math.inf,
+    -8.0,
+    -6.0,
+    -4.0,
+    -3.0,
+    -2.5,
+    -2.2,
+    -2.0,
+    -1.8,
+    -1.6,
+    -1.4,
+    -1.2,
+    -1.0,
+    -0.8,
+    -0.7,
+    -0.6,
+    -0.4,
+    -0.2,
+)
 COST = 0.5
 
 
