@@ -48,7 +48,8 @@ class Sessions:
         if threads > 1 and busy(threads):
             threads = 1
         if threads not in self._opened and threads not in self.opening:
-            self.opening[threads] = Thread(target=self._open, args=(threads,), name="opening", daemon=True)
+            # No daemon: a process that ended while ONNX Runtime starts threads would be aborted. It waits for what is left of that.
+            self.opening[threads] = Thread(target=self._open, args=(threads,), name="opening")
             self.opening[threads].start()
         return self._opened.get(threads, self.usual)
 

@@ -1,5 +1,7 @@
 """Which session gets how many tokens: one stands in for the other until that is open, and where it cannot be opened."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,3 +81,20 @@ def test_what_cannot_be_opened_is_tried_once(
         assert sessions.suited(MANY) is sessions.usual
         settle(sessions)
     assert tries == [2]
+
+
+HASTY = """
+from incoder_model import onnx_sessions
+from incoder_model.infill import InfillRequest, infill
+from incoder_model.loading import load_model
+onnx_sessions.busy = lambda threads: False
+model = load_model(engine="onnx")
+said = infill(model, InfillRequest("x = 1\\n" * 200, "", max_tokens=1))
+print(said.tokens, len(model.engine._sequences[0].evaluator._sessions.opening))
+"""
+
+
+def test_who_ends_while_a_session_is_opened_ends_in_order() -> None:
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-c", HASTY], capture_output=True, text=True, check=False)
+        assert (run.returncode, run.stdout, run.stderr) == (0, "1 1\n", "")
