@@ -16,10 +16,10 @@ packages (`holes.py`); the other half says what it is worth. Lines and bodies of
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
+from math import inf
 from pathlib import Path
 
 from holes import CALIBRATION, REPORT, Answered, answers, holes_of
@@ -28,26 +28,7 @@ from incoder_lsp.filters import FILTERS, Filter, Suggestion, filter_suggestion
 from incoder_lsp.infiller import open_source
 from incoder_model.infill import Infill
 
-THRESHOLDS = (
-    -math.inf,
-    -8.0,
-    -6.0,
-    -4.0,
-    -3.0,
-    -2.5,
-    -2.2,
-    -2.0,
-    -1.8,
-    -1.6,
-    -1.4,
-    -1.2,
-    -1.0,
-    -0.8,
-    -0.7,
-    -0.6,
-    -0.4,
-    -0.2,
-)
+THRESHOLDS = (-inf, -8, -6, -4, -3, -2.5, -2.2, -2, -1.8, -1.6, -1.4, -1.2, -1, -0.8, -0.7, -0.6, -0.4, -0.2)
 COST = 0.5
 
 
@@ -76,7 +57,7 @@ def worth(answered: Sequence[Answered], least: float | None = None, rules: Seque
     shown = right = match = characters = tokens = 0
     for one in answered:
         kept = filter_suggestion(one.infill, one.situation, rules, least)
-        tokens += said(one.infill, -math.inf if least is None else least)
+        tokens += said(one.infill, -inf if least is None else least)
         if isinstance(kept, Suggestion):
             agreed = matched(kept.text, one.hole.written)
             shown, right = shown + 1, right + (agreed == len(kept.text))

@@ -9,6 +9,7 @@ differ are asked for elsewhere again. A copy that is wrong stays wrong.
 from __future__ import annotations
 
 import random
+from collections.abc import Awaitable, Callable
 
 from incoder_lsp.conformance.outcome import Failed, NotApplicable
 from incoder_lsp.conformance.session import Document
@@ -17,23 +18,30 @@ QUESTIONS = ("\nvalue = json.", "\nfor item in ", "\nbox = Box(", "\nreturn self
 COMPARED = 24  # characters of a suggestion
 TRIES = 3  # in a row, before answers that differ are a copy that does
 
+Pair = tuple[list[str], list[str]]  # what is suggested in the edited document, and in a new one
+
 
 async def compare(document: Document, rng: random.Random) -> bool:
     """Type a question somewhere and compare; True if something was suggested. Raises Failed where the suggestions differ, TRIES
     times in a row, and NotApplicable where those for two new documents with the same text do."""
-    here, anew = await _ask(document, rng)
-    for _ in range(TRIES - 1):
-        if here != anew:
-            here, anew = await _ask(document, rng)
+    here, anew = await first_alike(lambda _: _ask(document, rng))
     if here != anew:
-        raise Failed(
-            f"With {document.session.encoding}, after {document.version - 1} edits, it suggests {short(here)}, and in a new "
-            f"document with the same text {short(anew)}"
-        )
+        edits = document.version - 1
+        raise Failed(f"With {document.session.encoding}, after {edits} edits, it suggests {told(here, anew)}")
     return bool(here)
 
 
-async def _ask(document: Document, rng: random.Random) -> tuple[list[str], list[str]]:
+async def first_alike(ask: Callable[[int], Awaitable[Pair]]) -> Pair:
+    """The first of TRIES pairs, asked by number, that are equal; the last where none are."""
+    pair = await ask(0)
+    for number in range(1, TRIES):
+        if pair[0] == pair[1]:
+            break
+        pair = await ask(number)
+    return pair
+
+
+async def _ask(document: Document, rng: random.Random) -> Pair:
     """The answers in the edited document and in a new one."""
     text = document.text
     offset = rng.choice([i for i in range(len(text) + 1) if _ends_line(text, i)])
@@ -60,5 +68,9 @@ async def suggested(document: Document, offset: int) -> list[str]:
     return [document.applied(item, offset)[offset:][:COMPARED] for item in (await document.suggest(offset))[:1]]
 
 
-def short(suggested: list[str]) -> str:
+def told(here: list[str], anew: list[str]) -> str:
+    return f"{_short(here)}, and in a new document with the same text {_short(anew)}"
+
+
+def _short(suggested: list[str]) -> str:
     return repr(suggested[0]) if suggested else "nothing"

@@ -96,10 +96,10 @@ def infill(model: Model, request: InfillRequest, stop: Stop = never, done: Done 
     """Fill one hole. A left or right side too long for the context loses what is farthest from the hole."""
     started = time.perf_counter()
     request = typed_line(model, request)
-    prompt, one_line, least = prompt_of(model, request), request.one_line, request.least
-    room, most = model.context - len(prompt), request.max_tokens
-    span = Span(model.tokenizer, request.typed, max_tokens=most, room=room, one_line=one_line, least=least)
-    return infill_of(_say(model, prompt, span, request.sampling, stop, done), started)
+    prompt, most, one_line, least = prompt_of(model, request), request.max_tokens, request.one_line, request.least
+    typed, sampling = request.typed, request.sampling
+    span = _say(model, prompt, typed, sampling, stop, max_tokens=most, one_line=one_line, least=least, done=done)
+    return infill_of(span, started)
 
 
 def prefill(model: Model, request: InfillRequest, stop: Stop = never) -> None:
@@ -186,9 +186,7 @@ def infill_holes(
     for k in range(holes):
         started = time.perf_counter()
         prompt.append(sentinels[k])
-        room = model.context - len(prompt)
-        span = Span(tokenizer, "", max_tokens=max_tokens, room=room, one_line=k in one_line)
-        _say(model, prompt, span, sampling or Sampling(), stop)
+        span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=k in one_line)
         prompt += [*span.tokens, sentinels.end]  # a span cut by its budget is closed, so that the next one can begin
         filled.append(infill_of(span, started))
     return filled
@@ -207,9 +205,8 @@ def continue_text(
     """What comes after `left`, from left to right, as any language model would go on."""
     started = time.perf_counter()
     prompt = left_prompt(model, left, header, max_tokens)
-    room = model.context - len(prompt)
-    span = Span(model.tokenizer, "", max_tokens=max_tokens, room=room, one_line=one_line)
-    return infill_of(_say(model, prompt, span, sampling or Sampling(), stop), started)
+    span = _say(model, prompt, "", sampling or Sampling(), stop, max_tokens=max_tokens, one_line=one_line)
+    return infill_of(span, started)
 
 
 def left_prompt(reader: Reader, left: str, header: str, max_tokens: int) -> list[int]:
@@ -246,9 +243,20 @@ def _near(parts: Sequence[str], reader: Reader) -> list[str]:
 
 
 def _say(
-    model: Model, prompt: Sequence[int], span: Span, sampling: Sampling, stop: Stop, done: Done | None = None
+    model: Model,
+    prompt: Sequence[int],
+    typed: str,
+    sampling: Sampling,
+    stop: Stop,
+    *,
+    max_tokens: int,
+    one_line: bool,
+    least: float = -inf,
+    done: Done | None = None,
 ) -> Span:
-    """`span`, which follows `prompt`, to its end."""
+    """The span that follows `prompt`, its beginning bound to spell what is `typed`."""
+    room = model.context - len(prompt)
+    span = Span(model.tokenizer, typed, max_tokens=max_tokens, room=room, one_line=one_line, least=least)
     rng = np.random.default_rng(sampling.seed)
     begun = [*prompt, *span.tokens]
     lookup = Lookup(model.engine, begun, span.last_words) if sampling.temperature == 0 else None

@@ -18,7 +18,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from incoder_model.config import ModelConfig
-from incoder_model.onnx_nodes import MICROSOFT, Graph, value_info
+from incoder_model.onnx_nodes import MICROSOFT, Graph
 from incoder_model.onnx_products import whole_matrix
 from incoder_model.quantise import LARGEST
 
@@ -65,7 +65,7 @@ class InInt8:
             with graph.branch() as nodes:
                 found = say(mixed, layer, scales)
             types = TensorProto.FLOAT, self.buffer_type, self.buffer_type
-            infos = [value_info(*each, None) for each in zip(found, types, strict=True)]
+            infos = [helper.make_tensor_value_info(*each, None) for each in zip(found, types, strict=True)]
             branches[name] = helper.make_graph(nodes, f"{name}.{layer}", [], infos)
         outputs = [f"attention.{layer}", f"keys.{layer}:new", f"values.{layer}:new"]
         return graph.add("If", self._many, outputs=outputs, **branches)

@@ -32,7 +32,7 @@ class OnnxEvaluator:
         self.context = self._config.context
         self._length = 0
         self._held = Buffers(self._config, _number(self._sessions.usual), rows=1, room=self.context)
-        self._bound: dict[int, Bound] = {}  # by the identity of the session
+        self._bound: dict[onnxruntime.InferenceSession, Bound] = {}
 
     @property
     def number_bytes(self) -> int:
@@ -62,9 +62,9 @@ class OnnxEvaluator:
 
     def _run(self, tokens: Sequence[int], first: int) -> np.ndarray:
         session = self._sessions.suited(len(tokens))
-        if id(session) not in self._bound:
-            self._bound[id(session)] = Bound(session, self._config, self._held)
-        scores = self._bound[id(session)].evaluate(np.array([tokens]), self._length, first)
+        if session not in self._bound:
+            self._bound[session] = Bound(session, self._config, self._held)
+        scores = self._bound[session].evaluate(np.array([tokens]), self._length, first)
         self._length += len(tokens)
         return scores
 

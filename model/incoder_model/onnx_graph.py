@@ -24,7 +24,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from incoder_model.config import ModelConfig
 from incoder_model.onnx_attention import Attention, InFloats, InInt8
-from incoder_model.onnx_nodes import MICROSOFT, Graph, value_info
+from incoder_model.onnx_nodes import MICROSOFT, Graph
 from incoder_model.onnx_products import Product, by_token, in_blocks
 from incoder_model.onnx_sessions import FINGERPRINT
 from incoder_model.quantise import SCALE
@@ -130,12 +130,12 @@ class _Network(Graph):
         c = self.config
         f32, i64, i32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
         given = [("tokens", i64, ["batch", "time"]), ("places", i64, ["batch", "time"]), ("last", i32, ["batch"])]
-        inputs = [value_info(*each) for each in [*given, ("total", i32, []), ("first", i64, [1])]]
+        inputs = [helper.make_tensor_value_info(*each) for each in [*given, ("total", i32, []), ("first", i64, [1])]]
         buffers = [f"{kind}.{layer}" for layer in range(c.layers) for kind in ("keys", "values")]
         shape = ["batch", c.heads, "capacity", c.head_dim]
-        inputs += [value_info(name, self.memory.buffer_type, shape) for name in buffers]
-        outputs = [value_info("scores", f32, ["rows", c.vocab_size])]
-        outputs += [value_info(name + ":new", self.memory.buffer_type, shape) for name in buffers]
+        inputs += [helper.make_tensor_value_info(name, self.memory.buffer_type, shape) for name in buffers]
+        outputs = [helper.make_tensor_value_info("scores", f32, ["rows", c.vocab_size])]
+        outputs += [helper.make_tensor_value_info(name + ":new", self.memory.buffer_type, shape) for name in buffers]
         graph = helper.make_graph(self.nodes, "incoder", inputs, outputs, list(self.initialisers.values()))
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=self.ir, producer_name="incoder")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import NodeProto, StringStringEntryProto, TensorProto, helper, numpy_helper
 
 from incoder_model.quantise import SCALE
 from incoder_model.weight_layout import Place
@@ -85,8 +85,3 @@ class Graph:
     def scales(self, names: Sequence[str]) -> str:
         """Of the rows of these int8 matrices, one below the other."""
         return self.joined([self.floats(name + ".weight" + SCALE) for name in names])
-
-
-def value_info(name: str, dtype: int, shape: Sequence[int | str] | None) -> ValueInfoProto:
-    """shape: None is any."""
-    return helper.make_tensor_value_info(name, dtype, shape)

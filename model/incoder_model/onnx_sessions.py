@@ -10,6 +10,7 @@ single token; in the other one it is opened when that is first wanted, in the ba
 
 from __future__ import annotations
 
+import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from threading import Thread
 import onnxruntime
 
 from incoder_model.config import ModelConfig
-from incoder_model.processor import busy, cores, give_back_memory, quiet_options
+from incoder_model.processor import busy, cores, quiet_options
 
 FINGERPRINT = "incoder.fingerprint"  # in the graph's metadata: of the weights that it was built for
 WORK_PER_THREAD = 20_000_000  # weights times tokens; less is not worth a thread
@@ -75,4 +76,10 @@ def _open(graph: Path, threads: int) -> onnxruntime.InferenceSession:
         reason = str(error).splitlines()[0]
         raise ValueError(f"ONNX Runtime cannot load it ({reason})") from None
     finally:
-        give_back_memory()  # of the weights as they lay in the file
+        _give_back_memory()  # of the weights as they lay in the file
+
+
+def _give_back_memory() -> None:
+    """What was freed goes back to the system, where the C library can do that (glibc); else it stays for the next to ask."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

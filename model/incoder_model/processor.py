@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -53,12 +51,6 @@ def quiet_options(threads: int) -> onnxruntime.SessionOptions:
     # No two keys have the same shapes; what would be kept for each of them grows for thousands of keys, and speeds up none.
     options.enable_mem_pattern = options.enable_cpu_mem_arena = False
     return options
-
-
-def give_back_memory() -> None:
-    """What was freed goes back to the system, where the C library can do that (glibc); else it stays for the next to ask."""
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def cores() -> int:

@@ -19,7 +19,7 @@ MANY = 100  # tokens that are worth two threads
 
 @pytest.fixture
 def open_sessions(tmp_path: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sessions]:
-    """Of a network of which `single` tokens are worth two threads."""
+    """Of a network of which `worth` tokens are worth two threads."""
     directory = make_directory(tmp_path / "m", "one head", "fp32", tokenizer)
     config = read_config(directory)
     with (directory / WEIGHTS).open("rb") as file:

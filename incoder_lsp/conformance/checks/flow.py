@@ -9,9 +9,9 @@ import uuid
 
 from incoder_lsp.conformance.bench import PLACES, Bench
 from incoder_lsp.conformance.client import Client
-from incoder_lsp.conformance.outcome import Failed, check, require
+from incoder_lsp.conformance.outcome import check, require
 from incoder_lsp.conformance.session import AUTOMATIC, NOT_WANTED_ANY_MORE, Document, Session
-from incoder_lsp.conformance.witness import TRIES, short, suggested
+from incoder_lsp.conformance.witness import Pair, first_alike, suggested, told
 
 CANCELS = 9
 AT_ONCE = 0.05  # seconds for the answer to a cancel
@@ -79,23 +79,25 @@ async def changes(bench: Bench) -> str:
     suggestion, and the next suggestion is for the changed text."""
     bench.require_suggestions()
     session = await bench.shared()
-    differing = []
-    for number in range(TRIES):
+    waits: list[float] = []
+
+    async def ask(number: int) -> Pair:
         document, offset = _question(session, 2 + number)
         request = document.request(offset)
         await asyncio.sleep(0.005)
         for key in "width":
             document.edit(offset, offset, key)
             offset += 1
-        waited = await session.alive()
-        _require_heard(session.client, waited, [request])
+        waits.append(await session.alive())
+        _require_heard(session.client, waits[-1], [request])
         seen = await suggested(document, offset)
         wanted = await suggested(session.open(document.text), offset)
         await session.client.reply(request)
-        if seen == wanted:
-            return f"answered after {waited * 1000:.0f} ms"
-        differing.append(f"{short(seen)}, and in a new document with the same text {short(wanted)}")
-    raise Failed(f"After the change it suggests {differing[-1]}")
+        return seen, wanted
+
+    seen, wanted = await first_alike(ask)
+    require(seen == wanted, f"After the change it suggests {told(seen, wanted)}")
+    return f"answered after {waits[-1] * 1000:.0f} ms"
 
 
 @check(7, "Reading during inference")
